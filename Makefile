@@ -1,0 +1,58 @@
+# pvpn: a layer-3 VPN over any SSH server. See README.md for the targets.
+
+include config.mk
+
+SOURCES != find lib plugins -name '*.ts'
+
+# What root makes in somebody's tree (sudo make test) stays theirs.
+OWN = test "$$(id -u)" -ne 0 || for made in pvpn vendor dist \
+	tools/offline/node_modules; do \
+	test ! -e "$$made" || chown -hR --reference=Makefile "$$made" || exit 1; done
+
+all: pvpn
+
+pvpn: cli.ts ${SOURCES} deno.json deno.lock
+	tools/with-deno --compile deno task --quiet compile
+	@${OWN}
+
+deps:
+	@tools/deps
+	@${OWN}
+
+# make test FILES='tests/a_test.ts ...' FILTER='part of a name or /regexp/'
+# pvpn by a make of its own: even with -j it is built after deps, not beside it.
+test: deps
+	@${MAKE} --no-print-directory -s pvpn
+	@tools/with-deno --compile deno run -A tools/test.ts ${FILES}
+
+demo: deps
+	@${MAKE} --no-print-directory -s pvpn
+	@tools/with-deno deno run -A tools/demo.ts
+
+bench: deps
+	@${MAKE} --no-print-directory -s pvpn
+	@tools/with-deno deno run -A tests/bench/connect.ts
+
+check:
+	tools/with-deno deno fmt --check
+	tools/with-deno deno lint
+	tools/with-deno deno check
+	tools/with-deno deno doc --lint mod.ts
+
+release:
+	tools/with-deno --release deno run --allow-read --allow-write=dist \
+		--allow-run=deno tools/release.ts
+	@${OWN}
+
+install: pvpn man/pvpn.8
+	mkdir -p "${DESTDIR}${PREFIX}/bin" "${DESTDIR}${MANPREFIX}/man8"
+	install -m 755 pvpn "${DESTDIR}${PREFIX}/bin/pvpn"
+	install -m 644 man/pvpn.8 "${DESTDIR}${MANPREFIX}/man8/pvpn.8"
+
+uninstall:
+	rm -f "${DESTDIR}${PREFIX}/bin/pvpn" "${DESTDIR}${MANPREFIX}/man8/pvpn.8"
+
+clean:
+	rm -rf pvpn dist vendor tools/offline/node_modules
+
+.PHONY: all deps test demo bench check release install uninstall clean

@@ -1,0 +1,124 @@
+/**
+ * The program: `main` takes arguments and gives an exit status. The only file
+ * that ends the process, and that writes to stdout.
+ *
+ * @module
+ */
+import { DryRunner, SystemRunner } from "./lib/command.ts";
+import { connect, type Environment } from "./lib/connect.ts";
+import { disconnect, disconnectAll } from "./lib/disconnect.ts";
+import { ExitCode, InterruptedError, PvpnError } from "./lib/errors.ts";
+import { hold } from "./lib/foreground.ts";
+import { StateDir } from "./lib/journal.ts";
+import { type Log, stderrLog } from "./lib/log.ts";
+import {
+  type Command,
+  type CommandLine,
+  helpText,
+  parseCommandLine,
+} from "./lib/options.ts";
+import { reconnect } from "./lib/reconnect.ts";
+import { Registry } from "./lib/registry.ts";
+import { formatList, list } from "./lib/status.ts";
+import { VERSION } from "./lib/version.ts";
+import { plugins } from "./plugins/mod.ts";
+
+function print(text: string): void {
+  const bytes = new TextEncoder().encode(text);
+  try {
+    for (let at = 0; at < bytes.length;) {
+      at += Deno.stdout.writeSync(bytes.subarray(at));
+    }
+  } catch (error) {
+    // `pvpn --help | head -1`: who asked has seen enough.
+    if (!(error instanceof Deno.errors.BrokenPipe)) throw error;
+  }
+}
+
+/** Aborts when the user, or the system, wants an end. */
+function interruption(): AbortSignal {
+  const controller = new AbortController();
+  for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
+    Deno.addSignalListener(name, () => {
+      controller.abort(new InterruptedError(name));
+    });
+  }
+  return controller.signal;
+}
+
+function requireRoot(command: Command): void {
+  const dry = command.action === "connect" && command.dryRun;
+  if (dry || Deno.uid() === 0) return;
+  throw new PvpnError(
+    ExitCode.notRoot,
+    "only root can change this machine's network",
+    ["type sudo before it: sudo pvpn ..."],
+  );
+}
+
+async function run({ command, debug }: CommandLine, log: Log): Promise<void> {
+  const registry = new Registry(plugins);
+  if (command.action === "help") return print(helpText(registry.plugins));
+  if (command.action === "version") return print(`pvpn ${VERSION}\n`);
+  requireRoot(command);
+  const dry = command.action === "connect" && command.dryRun;
+  const env: Environment = {
+    runner: dry
+      ? new DryRunner(log, (line) => print(line + "\n"))
+      : new SystemRunner(log),
+    log,
+    verbose: debug,
+    dir: new StateDir(),
+    registry,
+    program: Deno.execPath(),
+    signal: interruption(),
+  };
+  switch (command.action) {
+    case "list":
+      return print(formatList(await list(env.dir)));
+    case "reconnect":
+      return await reconnect(command.device, env);
+    case "stop": {
+      const stopped = (device: string) => print(`${device} disconnected\n`);
+      if (command.device === undefined) return disconnectAll(env, stopped);
+      await disconnect(command.device, env);
+      return stopped(command.device);
+    }
+    case "connect": {
+      const connected = await connect(command.request, env);
+      const { device } = connected.journal.state;
+      if (dry) return;
+      print(`${device} connected\n`);
+      if (command.request.foreground) return await hold(connected, env);
+      await connected.keeper?.release();
+      return await connected.release();
+    }
+  }
+}
+
+/**
+ * Runs the program.
+ *
+ * @param args The arguments, without the program's name.
+ * @returns The exit status.
+ */
+export async function main(args: readonly string[]): Promise<ExitCode> {
+  let log = stderrLog({ debug: false });
+  try {
+    const line = parseCommandLine(args, Deno.env.get("SSH_ARGS"));
+    log = stderrLog({ debug: line.debug });
+    await run(line, log);
+    return ExitCode.ok;
+  } catch (error) {
+    if (error instanceof PvpnError) {
+      log.error(error.message);
+      for (const hint of error.hints) log.hint(hint);
+      return error.code;
+    }
+    log.error(error instanceof Error ? error.stack ?? "" : String(error));
+    log.hint("this is a bug in pvpn: please report it, with what -d prints");
+    return ExitCode.unexpected;
+  }
+}
+
+if (import.meta.main) Deno.exit(await main(Deno.args));

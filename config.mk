@@ -1,0 +1,3 @@
+# Where make install puts things; make install PREFIX=... overrides.
+PREFIX = /usr/local
+MANPREFIX = ${PREFIX}/share/man

@@ -1,0 +1,155 @@
+/**
+ * Claims a device, a number and a journal for a new tunnel; and clears away
+ * what dead runs have left.
+ *
+ * @module
+ */
+import type { Runner } from "./command.ts";
+import { ExitCode, PvpnError } from "./errors.ts";
+import { Journal, type StateDir } from "./journal.ts";
+import type { Lock } from "./lock.ts";
+import type { Log } from "./log.ts";
+import { isAlive } from "./process.ts";
+import { type RoutingTable, SLOTS, tableOf } from "./route.ts";
+import type { TunnelState } from "./state.ts";
+
+/** A tunnel that is this process's to bring up. */
+export interface Claim {
+  /** Its journal. */
+  readonly journal: Journal;
+  /** The lock of its device. */
+  readonly lock: Lock;
+}
+
+/** What a claimed tunnel's journal starts with. */
+export type NewTunnel = Omit<TunnelState, "device" | "slot" | "undo">;
+
+/**
+ * Claims a device whose name starts with `prefix`.
+ *
+ * @throws {PvpnError} Where another tunnel has the default route already, or
+ * nothing is free.
+ */
+export async function claim(
+  tunnel: NewTunnel,
+  prefix: string,
+  routing: RoutingTable,
+  dir: StateDir,
+): Promise<Claim> {
+  const all = await dir.lock();
+  try {
+    const others = await readAll(dir);
+    refuseSecondDefault(tunnel, others);
+    const device = await freeDevice(prefix, others);
+    // Whoever has it is about to let it go: the device has no journal.
+    const lock = (await dir.lockDevice(device, { wait: true }))!;
+    const slot = freeSlot(others, routing);
+    const journal = new Journal(dir, { ...tunnel, device, slot, undo: [] });
+    await journal.update({});
+    return { journal, lock };
+  } finally {
+    await all.release();
+  }
+}
+
+/** A claim that leaves no trace, for a dry run. */
+export async function pretend(
+  tunnel: NewTunnel,
+  prefix: string,
+  routing: RoutingTable,
+  dir: StateDir,
+): Promise<Journal> {
+  const others = await readAll(dir);
+  refuseSecondDefault(tunnel, others);
+  const device = await freeDevice(prefix, others);
+  const slot = freeSlot(others, routing);
+  return new Journal(undefined, { ...tunnel, device, slot, undo: [] });
+}
+
+async function readAll(dir: StateDir): Promise<TunnelState[]> {
+  const states: TunnelState[] = [];
+  for (const device of await dir.devices()) {
+    const state = await dir.read(device);
+    if (state !== undefined) states.push(state);
+  }
+  return states;
+}
+
+function refuseSecondDefault(
+  tunnel: NewTunnel,
+  others: readonly TunnelState[],
+): void {
+  if (!tunnel.routes.includes("default")) return;
+  const other = others.find(({ routes }) => routes.includes("default"));
+  if (other === undefined) return;
+  throw new PvpnError(
+    ExitCode.network,
+    `"${other.device}" has the default route already`,
+    [`stop it first: pvpn -S ${other.device}`],
+  );
+}
+
+async function freeDevice(
+  prefix: string,
+  others: readonly TunnelState[],
+): Promise<string> {
+  const used = new Set(others.map(({ device }) => device));
+  for await (const { name } of Deno.readDir("/sys/class/net")) used.add(name);
+  for (let unit = 0;; unit++) {
+    if (!used.has(`${prefix}${unit}`)) return `${prefix}${unit}`;
+  }
+}
+
+function freeSlot(
+  others: readonly TunnelState[],
+  routing: RoutingTable,
+): number {
+  const used = new Set(others.map(({ slot }) => slot));
+  for (let slot = 0; slot < SLOTS; slot++) {
+    if (!used.has(slot) && !routing.tables.has(String(tableOf(slot)))) {
+      return slot;
+    }
+  }
+  throw new PvpnError(ExitCode.network, `${SLOTS} tunnels are up already`);
+}
+
+/**
+ * Undoes tunnels whose pvpn died before it could, and removes stray files.
+ * A tunnel that somebody is at work on, or that is up, is left alone.
+ */
+export async function recover(
+  dir: StateDir,
+  runner: Runner,
+  log: Log,
+): Promise<void> {
+  if (!await dir.check()) return;
+  for (const device of await dir.files()) {
+    const lock = await dir.lockDevice(device, { wait: false });
+    if (lock === undefined) continue;
+    let remove = true;
+    try {
+      const state = await dir.read(device);
+      const dead = state === undefined || await isDead(state, runner);
+      remove = dead;
+      if (!dead) continue;
+      await dir.discard(device, state, runner);
+      if (state !== undefined) {
+        log.warn(`undid what a dead run of pvpn had left of "${device}"`);
+      }
+    } catch (error) {
+      remove = false;
+      throw error;
+    } finally {
+      await lock.release({ remove });
+    }
+  }
+}
+
+/** Whether nobody is left to look after a tunnel whose lock was free. */
+async function isDead(state: TunnelState, runner: Runner): Promise<boolean> {
+  if (state.phase !== "up" || state.owner !== undefined) return true;
+  for (const step of state.undo) {
+    if (step.kind === "process" && await isAlive(runner, step)) return false;
+  }
+  return true;
+}

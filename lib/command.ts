@@ -1,0 +1,265 @@
+/**
+ * Runs programs: the only file that knows `Deno.Command`. Argument vectors
+ * only; where a shell is run, its script is fixed text and values are its
+ * arguments.
+ *
+ * @module
+ */
+import { ExitCode, PvpnError } from "./errors.ts";
+import type { Log } from "./log.ts";
+import { pasteable, quoteAll } from "./quote.ts";
+
+/** The programs that the core runs; `plugins` declare theirs. */
+export const COMMANDS: readonly string[] = ["getent", "ip", "sh", "ss", "ssh"];
+
+/**
+ * The environment that programs get: what finds programs, keys and the
+ * terminal. Nothing else passes from the caller (under sudo, from a user)
+ * to what runs as root.
+ */
+export const ENVIRONMENT: readonly string[] = [
+  "DISPLAY",
+  "HOME",
+  "KRB5CCNAME",
+  "LANG",
+  "LOGNAME",
+  "PATH",
+  "SHELL",
+  "SSH_ASKPASS",
+  "SSH_ASKPASS_REQUIRE",
+  "SSH_AUTH_SOCK",
+  "TERM",
+  "USER",
+  "WAYLAND_DISPLAY",
+  "XAUTHORITY",
+];
+
+/** An argument vector: the program's name, and its arguments. */
+export type Argv = readonly string[];
+
+/** How a command is run. */
+export interface RunOptions {
+  /** What it reads on its standard input; without it, nothing. */
+  readonly input?: string;
+  /** Returns the output also where the exit status is not 0. */
+  readonly anyStatus?: boolean;
+}
+
+/** What a command that has ended leaves. */
+export interface CommandOutput {
+  /** Its exit status; 128 and the number where a signal ended it. */
+  readonly status: number;
+  /** What it printed. */
+  readonly stdout: string;
+  /** What it complained about. */
+  readonly stderr: string;
+}
+
+/** A command that goes on running. */
+export interface RunningCommand {
+  /** Writes to its standard input. */
+  write(text: string): Promise<void>;
+  /** Its standard output, line by line; a line has at most 4 KiB. */
+  readonly stdout: AsyncIterable<string>;
+  /** Its standard error, line by line; a line has at most 4 KiB. */
+  readonly stderr: AsyncIterable<string>;
+  /** Lets go of it: closes this side's ends of all three. */
+  release(): Promise<void>;
+}
+
+/** Something that runs commands: the machine, a dry run, or a test's fake. */
+export interface Runner {
+  /** Whether it changes nothing. */
+  readonly dry: boolean;
+  /** Runs a command that changes nothing. */
+  query(argv: Argv, options?: RunOptions): Promise<CommandOutput>;
+  /** Runs a command that changes this machine; a dry run only prints it. */
+  change(argv: Argv, options?: RunOptions): Promise<CommandOutput>;
+  /** Starts a command that stays. */
+  start(argv: Argv): RunningCommand;
+}
+
+/** A command that ended with another exit status than 0. */
+export class CommandError extends PvpnError {
+  override readonly name = "CommandError";
+
+  /**
+   * @param argv What was run.
+   * @param output What it left.
+   */
+  constructor(
+    readonly argv: Argv,
+    readonly output: CommandOutput,
+  ) {
+    const said = output.stderr.trim().split("\n").at(-1);
+    const ended = `"${argv[0]}" failed with status ${output.status}`;
+    super(
+      ExitCode.network,
+      said ? `${ended}: ${said}` : ended,
+      [`it was run as: ${quoteAll(argv)}`],
+    );
+  }
+}
+
+function environment(): Record<string, string> {
+  const kept = ENVIRONMENT.map((name) => [name, Deno.env.get(name)] as const)
+    .filter((pair): pair is [string, string] => pair[1] !== undefined);
+  return Object.fromEntries(kept);
+}
+
+/** Turns "not found", of a program, into words. */
+function spawnError(error: unknown, program: string): unknown {
+  const missing = error instanceof Deno.errors.NotFound ||
+    error instanceof Deno.errors.NotCapable;
+  if (!missing) return error;
+  const packages: Record<string, string> = {
+    ip: "iproute2",
+    ss: "iproute2",
+    ssh: "openssh-client",
+  };
+  const name = packages[program];
+  return new PvpnError(
+    ExitCode.missingProgram,
+    `"${program}" is not installed on this machine, or not in PATH`,
+    [
+      name === undefined
+        ? `PATH is ${Deno.env.get("PATH")}`
+        : `install it; on Debian: apt install ${name}`,
+    ],
+    { cause: error },
+  );
+}
+
+const LINE_LIMIT = 4096;
+
+/** Lines of at most {@linkcode LINE_LIMIT} characters; longer ones are cut. */
+export async function* linesOf(
+  stream: ReadableStream<Uint8Array>,
+): AsyncGenerator<string> {
+  let rest = "";
+  for await (const text of stream.pipeThrough(new TextDecoderStream())) {
+    const lines = (rest + text).split(/\r?\n/);
+    rest = (lines.pop() ?? "").slice(0, LINE_LIMIT);
+    for (const line of lines) yield line.slice(0, LINE_LIMIT);
+  }
+  if (rest !== "") yield rest;
+}
+
+/** Runs commands on this machine. */
+export class SystemRunner implements Runner {
+  readonly dry: boolean = false;
+  readonly #log: Log;
+
+  /** @param log Gets each command as it could be pasted, for `-d`. */
+  constructor(log: Log) {
+    this.#log = log;
+  }
+
+  /** See {@linkcode Runner.query}. */
+  async query(argv: Argv, options: RunOptions = {}): Promise<CommandOutput> {
+    this.#log.debug("+ " + pasteable(argv, options.input));
+    const child = this.#spawn(argv, options.input === undefined);
+    const written = options.input === undefined
+      ? Promise.resolve()
+      : writeAll(child.stdin, options.input);
+    const [ended] = await Promise.all([child.output(), written]);
+    const decoder = new TextDecoder();
+    const output = {
+      status: ended.code,
+      stdout: decoder.decode(ended.stdout),
+      stderr: decoder.decode(ended.stderr),
+    };
+    if (output.status !== 0 && !options.anyStatus) {
+      throw new CommandError(argv, output);
+    }
+    return output;
+  }
+
+  /** See {@linkcode Runner.change}. */
+  change(argv: Argv, options: RunOptions = {}): Promise<CommandOutput> {
+    return this.query(argv, options);
+  }
+
+  /** See {@linkcode Runner.start}. */
+  start(argv: Argv): RunningCommand {
+    this.#log.debug("+ " + pasteable(argv));
+    const child = this.#spawn(argv, false);
+    const stdin = child.stdin.getWriter();
+    // The status is read by nobody: keepers say it themselves.
+    child.unref();
+    return {
+      write: (text) => stdin.write(new TextEncoder().encode(text)),
+      stdout: linesOf(child.stdout),
+      stderr: linesOf(child.stderr),
+      release: async () => {
+        await stdin.close().catch(ignoreBrokenPipe);
+      },
+    };
+  }
+
+  #spawn(argv: Argv, noInput: boolean): Deno.ChildProcess {
+    const [program = "", ...args] = argv;
+    try {
+      return new Deno.Command(program, {
+        args,
+        clearEnv: true,
+        env: environment(),
+        stdin: noInput ? "null" : "piped",
+        stdout: "piped",
+        stderr: "piped",
+      }).spawn();
+    } catch (error) {
+      throw spawnError(error, program);
+    }
+  }
+}
+
+function ignoreBrokenPipe(error: unknown): void {
+  if (!(error instanceof Deno.errors.BrokenPipe)) throw error;
+}
+
+/** A program that ends without reading its input says why by its status. */
+async function writeAll(
+  stdin: WritableStream<Uint8Array>,
+  text: string,
+): Promise<void> {
+  const writer = stdin.getWriter();
+  await writer.write(new TextEncoder().encode(text))
+    .then(() => writer.close()).catch(ignoreBrokenPipe);
+}
+
+/**
+ * Prints what would be run, and runs only what changes nothing: `-n`.
+ */
+export class DryRunner extends SystemRunner {
+  override readonly dry = true;
+  readonly #print: (line: string) => void;
+
+  /**
+   * @param log See {@linkcode SystemRunner}.
+   * @param print Gets each command that would change something.
+   */
+  constructor(log: Log, print: (line: string) => void) {
+    super(log);
+    this.#print = print;
+  }
+
+  override change(
+    argv: Argv,
+    options: RunOptions = {},
+  ): Promise<CommandOutput> {
+    this.#print(pasteable(argv, options.input));
+    return Promise.resolve({ status: 0, stdout: "", stderr: "" });
+  }
+
+  override start(argv: Argv): RunningCommand {
+    this.#print(pasteable(argv));
+    const nothing = (async function* (): AsyncGenerator<string> {})();
+    return {
+      write: () => Promise.resolve(),
+      stdout: nothing,
+      stderr: nothing,
+      release: () => Promise.resolve(),
+    };
+  }
+}

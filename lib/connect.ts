@@ -1,0 +1,194 @@
+/**
+ * Connect: from what was typed to a tunnel that is up.
+ *
+ * @module
+ */
+import { formatRoute, type Route } from "./address.ts";
+import { claim, type NewTunnel, pretend, recover } from "./claim.ts";
+import type { Runner } from "./command.ts";
+import { ExitCode, PvpnError } from "./errors.ts";
+import type { Journal, StateDir } from "./journal.ts";
+import type { Keeper } from "./keeper.ts";
+import type { Log } from "./log.ts";
+import { candidatePairs, type Pair, type PairRequest } from "./pair.ts";
+import { resolveFirstHop } from "./peer.ts";
+import { self } from "./process.ts";
+import type { Registry } from "./registry.ts";
+import { readRoutes } from "./route.ts";
+import { configArgv, parseConfig, type SshConfig } from "./ssh.ts";
+import { explainSshFailure } from "./ssh_failure.ts";
+import { STATE_VERSION } from "./state.ts";
+import type { TunnelPlugin } from "./tunnel.ts";
+import { bringUp } from "./up.ts";
+
+/** What the user wants. */
+export interface ConnectRequest {
+  /** The tunnel type: the word after `-t`. */
+  readonly type: string;
+  /** SSH-HOST, as {@linkcode parseHost} gives it. */
+  readonly host: string;
+  /** The words of `SSH_ARGS`, as `parseSshArgs` gives them. */
+  readonly sshArgs: readonly string[];
+  /** What goes through the tunnel. */
+  readonly routes: readonly Route[];
+  /** The pair of addresses. */
+  readonly pair: PairRequest;
+  /** MTU of both devices, in bytes. */
+  readonly mtu: number;
+  /** The host name or address of the first SSH server, where it is not seen. */
+  readonly firstHop?: string;
+  /** Whether this process stays and reconnects. */
+  readonly foreground: boolean;
+}
+
+/** Where the work is done. */
+export interface Environment {
+  /** Runs commands. */
+  readonly runner: Runner;
+  /** Tells the user. */
+  readonly log: Log;
+  /** Whether what ssh says, and what the server runs, is shown. */
+  readonly verbose: boolean;
+  /** Where journals are. */
+  readonly dir: StateDir;
+  /** The tunnel types. */
+  readonly registry: Registry;
+  /** The pvpn binary, which keepers run to reconnect. */
+  readonly program: string;
+  /** Ends the work; what was changed is undone. */
+  readonly signal: AbortSignal;
+}
+
+/** A tunnel that is up, and still this process's. */
+export interface Connected {
+  /** Its journal; undefined state is impossible here. */
+  readonly journal: Journal;
+  /** Its keeper; none in a dry run. */
+  readonly keeper: Keeper | undefined;
+  /** Lets go of the device's lock. */
+  release(options?: { remove?: boolean }): Promise<void>;
+}
+
+/** Asks ssh what it would do for a host. */
+export async function sshConfig(
+  host: string,
+  sshArgs: readonly string[],
+  runner: Runner,
+): Promise<SshConfig> {
+  const output = await runner.query(configArgv({ host, args: sshArgs }), {
+    anyStatus: true,
+  });
+  if (output.status !== 0) {
+    const lines = output.stderr.split("\n");
+    throw explainSshFailure(host, lines, output.status);
+  }
+  return parseConfig(output.stdout, host);
+}
+
+/** Refuses what cannot work, before anything is changed. */
+async function requireChecks(
+  plugin: TunnelPlugin,
+  request: ConnectRequest,
+): Promise<void> {
+  const options = { device: "", mtu: request.mtu, resume: false };
+  for (const check of plugin.checks(options)) {
+    if (await check.passes()) continue;
+    throw new PvpnError(
+      ExitCode.missingProgram,
+      `"${plugin.type}" needs ${check.name}`,
+      [check.hint],
+    );
+  }
+}
+
+/** What is found out before the first change, all at once. */
+async function survey(request: ConnectRequest, env: Environment) {
+  const { runner } = env;
+  const { host, sshArgs, firstHop, pair, routes } = request;
+  const [me, routing, config, hop] = await Promise.all([
+    self(runner),
+    readRoutes(runner),
+    sshConfig(host, sshArgs, runner),
+    firstHop === undefined ? undefined : resolveFirstHop(firstHop, runner),
+  ]);
+  const networks = routes.filter((route) => route !== "default");
+  const pairs = candidatePairs(pair, routing.taken, networks);
+  return { me, routing, config, hop, pairs };
+}
+
+/**
+ * Connects, and leaves the tunnel to the keeper or, in the foreground, to the
+ * caller.
+ *
+ * @throws {PvpnError} Why not; then nothing of it is left, on either end.
+ */
+export async function connect(
+  request: ConnectRequest,
+  env: Environment,
+): Promise<Connected> {
+  const { runner, dir, log, signal } = env;
+  const plugin = env.registry.get(request.type);
+  await requireChecks(plugin, request);
+  if (!runner.dry) await recover(dir, runner, log);
+  const { me, routing, config, hop, pairs } = await survey(request, env);
+  signal.throwIfAborted();
+  const tunnel: NewTunnel = {
+    version: STATE_VERSION,
+    type: request.type,
+    host: request.host,
+    sshArgs: request.sshArgs,
+    routes: request.routes.map(formatRoute),
+    mtu: request.mtu,
+    phase: "connecting",
+    owner: me.id,
+    reconnects: 0,
+    ...(hop === undefined ? {} : { firstHop: hop }),
+  };
+  const claimed = runner.dry
+    ? {
+      journal: await pretend(tunnel, plugin.device, routing, dir),
+      lock: undefined,
+    }
+    : await claim(tunnel, plugin.device, routing, dir);
+  const { journal, lock } = claimed;
+  const release = async (options?: { remove?: boolean }) => {
+    await lock?.release(options);
+    if (options?.remove) await dir.tidy();
+  };
+  try {
+    const keeper = await bringUp({
+      ...{ journal, plugin, config, runner, log, signal },
+      aes: me.aes,
+      pairs: pairs as readonly Pair[],
+      resume: false,
+      batch: false,
+      after: request.foreground ? undefined : env.program,
+      verbose: env.verbose,
+    });
+    await journal.update({
+      phase: "up",
+      owner: request.foreground ? me.id : undefined,
+      since: new Date().toISOString(),
+    });
+    return { journal, keeper, release };
+  } catch (error) {
+    await closeAfter(error, journal, env);
+    await release({ remove: true });
+    throw error;
+  }
+}
+
+/** Undoes after a failure; a failure of the undo is told, not thrown. */
+export async function closeAfter(
+  _error: unknown,
+  journal: Journal,
+  { runner, log }: Environment,
+): Promise<void> {
+  try {
+    await journal.close(runner);
+  } catch (error) {
+    if (!(error instanceof PvpnError)) throw error;
+    log.error(error.message);
+    for (const hint of error.hints) log.hint(hint);
+  }
+}

@@ -1,0 +1,83 @@
+/**
+ * Disconnect: `-S`.
+ *
+ * @module
+ */
+import { recover } from "./claim.ts";
+import type { Environment } from "./connect.ts";
+import { ExitCode, PvpnError } from "./errors.ts";
+import { endTree } from "./process.ts";
+
+/**
+ * Stops one tunnel: ends whoever is at work on it, then undoes what is left.
+ *
+ * @throws {PvpnError} Where there is no such tunnel, or not all of it could
+ * be undone.
+ */
+export async function disconnect(
+  device: string,
+  env: Environment,
+): Promise<void> {
+  const { dir, runner } = env;
+  const state = await dir.read(device);
+  if (state === undefined) throw await noSuchTunnel(device, env);
+  // It undoes by itself when it is asked to end, and holds the lock until
+  // then; if it does not, or was killed, the journal says what is left.
+  if (state.owner !== undefined) await endTree(runner, state.owner);
+  const lock = await dir.lockDevice(device, { wait: true });
+  let remove = true;
+  try {
+    await dir.discard(device, await dir.read(device), runner);
+  } catch (error) {
+    remove = false;
+    throw error;
+  } finally {
+    await lock?.release({ remove });
+    await dir.tidy();
+  }
+}
+
+async function noSuchTunnel(
+  device: string,
+  { dir }: Environment,
+): Promise<PvpnError> {
+  const devices = await dir.devices();
+  return new PvpnError(
+    ExitCode.state,
+    `there is no tunnel "${device}"`,
+    [
+      devices.length === 0
+        ? "no tunnel is up"
+        : `those that are: ${devices.join(", ")}`,
+    ],
+  );
+}
+
+/**
+ * Stops all tunnels, at the same time.
+ *
+ * @param stopped Gets the device of each as it is stopped.
+ * @throws {PvpnError} Where there is none, or one could not be undone; the
+ * others are stopped all the same.
+ */
+export async function disconnectAll(
+  env: Environment,
+  stopped: (device: string) => void,
+): Promise<void> {
+  const { dir, runner, log } = env;
+  const devices = await dir.devices();
+  if (devices.length === 0) {
+    await recover(dir, runner, log); // stray files of a run that was cut
+    await dir.tidy();
+    throw new PvpnError(ExitCode.state, "no tunnel is up");
+  }
+  const results = await Promise.allSettled(devices.map(async (device) => {
+    await disconnect(device, env);
+    stopped(device);
+  }));
+  const reasons = results.flatMap((result) =>
+    result.status === "rejected" ? [result.reason] : []
+  );
+  for (const reason of reasons.slice(1)) log.error(String(reason.message));
+  if (reasons.length > 0) throw reasons[0];
+}

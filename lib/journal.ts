@@ -1,0 +1,239 @@
+/**
+ * The journal of a tunnel: `/run/pvpn/DEVICE.json`, the truth about what was
+ * changed here and how to take it back. Each change is recorded with its undo
+ * before it is made, so that a run can be cut at any point.
+ *
+ * @module
+ */
+import { join } from "@std/path";
+import type { Runner } from "./command.ts";
+import { ExitCode, PvpnError } from "./errors.ts";
+import { acquire, type Lock } from "./lock.ts";
+import { DEVICE_REGEXP } from "./remote.ts";
+import { parseState, type TunnelState } from "./state.ts";
+import { type UndoFailure, type UndoStep, undoSteps } from "./undo.ts";
+
+/** Where state is kept: on a file system that a reboot empties. */
+export const STATE_DIR = "/run/pvpn";
+
+/** The folder of all journals. */
+export class StateDir {
+  /** @param path The folder; {@linkcode STATE_DIR} but in tests. */
+  constructor(readonly path: string = STATE_DIR) {}
+
+  /**
+   * Makes the folder, and takes the lock that orders all who look for a free
+   * device; held for milliseconds.
+   *
+   * @throws {PvpnError} Where the folder is not root's alone: its files say
+   * what is undone with root's rights.
+   */
+  async lock(): Promise<Lock> {
+    while (true) {
+      try {
+        await Deno.mkdir(this.path, { mode: 0o700 });
+      } catch (error) {
+        if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
+      }
+      const lock = await acquire(this.path, { wait: true, create: false });
+      if (lock === undefined) continue; // the last tunnel's end removed it
+      try {
+        await this.check();
+        return lock;
+      } catch (error) {
+        await lock.release();
+        throw error;
+      }
+    }
+  }
+
+  /** See {@linkcode StateDir.lock}; no error where the folder is not there. */
+  async check(): Promise<boolean> {
+    let info: Deno.FileInfo;
+    try {
+      info = await Deno.lstat(this.path);
+    } catch (error) {
+      if (error instanceof Deno.errors.NotFound) return false;
+      throw error;
+    }
+    const owner = Deno.uid();
+    if (info.isDirectory && info.uid === owner && (info.mode! & 0o077) === 0) {
+      return true;
+    }
+    throw new PvpnError(
+      ExitCode.state,
+      `${this.path} is not a folder of root's alone`,
+      [`look at what is in it, then: rm -r ${this.path}`],
+    );
+  }
+
+  /** The devices that have a journal, in order. */
+  devices(): Promise<string[]> {
+    return this.#names(/^(.+)\.json$/);
+  }
+
+  /** The devices that have any file, in order. */
+  files(): Promise<string[]> {
+    return this.#names(/^(.+?)\.(?:json|json\.new|lock)$/);
+  }
+
+  async #names(pattern: RegExp): Promise<string[]> {
+    if (!await this.check()) return [];
+    const names = new Set<string>();
+    for await (const { name } of Deno.readDir(this.path)) {
+      const device = pattern.exec(name)?.[1] ?? "";
+      if (DEVICE_REGEXP.test(device)) names.add(device);
+    }
+    const order = new Intl.Collator("en", { numeric: true });
+    return [...names].sort(order.compare);
+  }
+
+  /**
+   * Reads one journal.
+   *
+   * @returns `undefined` where there is none.
+   * @throws {PvpnError} Where it cannot be understood.
+   */
+  async read(device: string): Promise<TunnelState | undefined> {
+    if (!await this.check()) return undefined;
+    try {
+      const text = await Deno.readTextFile(this.file(device, "json"));
+      return parseState(text, device);
+    } catch (error) {
+      if (error instanceof Deno.errors.NotFound) return undefined;
+      throw error;
+    }
+  }
+
+  /**
+   * Takes the lock of a device, which orders all who change the tunnel.
+   *
+   * @returns `undefined` where another pvpn has it and `wait` is not set.
+   */
+  lockDevice(
+    device: string,
+    options: { wait: boolean },
+  ): Promise<Lock | undefined> {
+    return acquire(this.file(device, "lock"), { ...options, create: true });
+  }
+
+  /** Undoes what a state says and removes the files; hold the lock. */
+  async discard(
+    device: string,
+    state: TunnelState | undefined,
+    runner: Runner,
+  ): Promise<void> {
+    if (state !== undefined) await new Journal(this, state).close(runner);
+    await this.remove(device);
+  }
+
+  /** Removes a device's journal; hold the lock. */
+  async remove(device: string): Promise<void> {
+    for (const kind of ["json.new", "json"] as const) {
+      try {
+        await Deno.remove(this.file(device, kind));
+      } catch (error) {
+        if (!(error instanceof Deno.errors.NotFound)) throw error;
+      }
+    }
+  }
+
+  /** The path of one of a device's files. */
+  file(device: string, kind: "json" | "json.new" | "lock"): string {
+    return join(this.path, `${device}.${kind}`);
+  }
+
+  /** Removes the folder where nothing is in it any more. */
+  async tidy(): Promise<void> {
+    const lock = await acquire(this.path, { wait: true, create: false });
+    if (lock === undefined) return;
+    try {
+      await Deno.remove(this.path);
+    } catch (error) {
+      // ENOTEMPTY, which has no class of its own: other tunnels are there.
+      if ((error as { code?: string }).code !== "ENOTEMPTY") throw error;
+    } finally {
+      await lock.release();
+    }
+  }
+}
+
+/** One tunnel's state, kept in its file; hold the device's lock. */
+export class Journal {
+  readonly #dir: StateDir | undefined;
+  #state: TunnelState;
+
+  /**
+   * @param dir Where the file is; without it, nothing is written (a dry run).
+   * @param state What the file says, or is to say.
+   */
+  constructor(dir: StateDir | undefined, state: TunnelState) {
+    this.#dir = dir;
+    this.#state = state;
+  }
+
+  /** What is written down. */
+  get state(): TunnelState {
+    return this.#state;
+  }
+
+  /** Writes other values down; `undefined` takes one away. */
+  async update(
+    values: { [K in keyof TunnelState]?: TunnelState[K] | undefined },
+  ): Promise<void> {
+    const merged = { ...this.#state, ...values };
+    const kept = Object.entries(merged).filter(([, v]) => v !== undefined);
+    this.#state = Object.fromEntries(kept) as unknown as TunnelState;
+    if (this.#dir === undefined) return;
+    const { device } = this.#state;
+    const next = this.#dir.file(device, "json.new");
+    // Renamed into place: a reader sees the old state or the new one whole.
+    await Deno.writeTextFile(next, JSON.stringify(this.#state), {
+      mode: 0o600,
+    });
+    await Deno.rename(next, this.#dir.file(device, "json"));
+  }
+
+  /** Records how changes are taken back; call it before they are made. */
+  async record(...steps: UndoStep[]): Promise<void> {
+    await this.update({ undo: [...this.#state.undo, ...steps] });
+  }
+
+  /** Takes back the recorded steps that `which` picks, and forgets them. */
+  async undo(
+    runner: Runner,
+    which: (step: UndoStep) => boolean = () => true,
+  ): Promise<UndoFailure[]> {
+    const picked = this.#state.undo.filter(which);
+    const failures = await undoSteps(picked, runner);
+    const failed = new Set(failures.map(({ step }) => step));
+    await this.update({
+      undo: this.#state.undo.filter((step) =>
+        !picked.includes(step) || failed.has(step)
+      ),
+    });
+    return failures;
+  }
+
+  /**
+   * Takes everything back and removes the file; the tunnel is no more.
+   *
+   * @throws {PvpnError} Where a step failed: all are named, the file stays
+   * with those that did, and the same can be tried again.
+   */
+  async close(runner: Runner): Promise<void> {
+    const failures = await this.undo(runner);
+    const { device } = this.#state;
+    if (failures.length > 0) {
+      throw new PvpnError(
+        ExitCode.state,
+        `not all of "${device}" could be undone`,
+        [
+          ...failures.map(({ reason }) => reason),
+          `try again: pvpn -S ${device}`,
+        ],
+      );
+    }
+    await this.#dir?.remove(device);
+  }
+}

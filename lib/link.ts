@@ -1,0 +1,83 @@
+/**
+ * Applies changes that `ip` makes: all of one family in one `ip -batch`.
+ *
+ * @module
+ */
+import type { Family } from "./address.ts";
+import type { Runner } from "./command.ts";
+import { ExitCode, PvpnError } from "./errors.ts";
+import { batchErrors, type IpStep } from "./undo.ts";
+
+/** A line of an `ip -batch`, and what it is for in an error's words. */
+export interface IpLine {
+  /** The words, such as `link set dev tun0 up`. */
+  readonly words: readonly string[];
+  /** Whether it does not matter that it is there already. */
+  readonly keep?: boolean;
+}
+
+/** The line that adds what a step deletes. */
+export function addLine(step: IpStep): IpLine {
+  return { words: [step.object, "add", ...step.words] };
+}
+
+// EEXIST: of a route, a rule or an address.
+const EXISTS_REGEXP = /File exists|already assigned/;
+// A kernel without the family has no packets of it to keep in.
+const NO_FAMILY_REGEXP = /(?:Address family|Operation) not supported/;
+
+/**
+ * Runs lines in one `ip -batch`.
+ *
+ * @param family Of which protocol.
+ * @param lines What to run, in order; the first failure ends it.
+ * @param runner Runs it.
+ * @param options `keep`: what is there already is no failure (reconnecting).
+ * @throws {PvpnError} What failed, in words.
+ */
+export async function applyIp(
+  family: Family,
+  lines: readonly IpLine[],
+  runner: Runner,
+  options: { keep?: boolean } = {},
+): Promise<void> {
+  if (lines.length === 0) return;
+  const argv = ["ip", `-${family}`, ...(options.keep ? ["-force"] : [])];
+  const input = lines.map(({ words }) => words.join(" ") + "\n").join("");
+  const output = await runner.change([...argv, "-batch", "-"], {
+    input,
+    anyStatus: true,
+  });
+  if (output.status === 0) return;
+  const errors = batchErrors(output);
+  const failed = errors.find(({ reason }) =>
+    !(options.keep && EXISTS_REGEXP.test(reason)) &&
+    !(family === 6 && NO_FAMILY_REGEXP.test(reason))
+  );
+  if (failed === undefined && errors.length > 0) return;
+  const words = lines[(failed?.line ?? 0) - 1]?.words ?? [];
+  throw applyError(words, failed?.reason ?? output.stderr.trim());
+}
+
+function applyError(words: readonly string[], reason: string): PvpnError {
+  const line = `ip ${words.join(" ")}`;
+  if (words[0] === "route" && EXISTS_REGEXP.test(reason)) {
+    const network = words[2] === "unreachable" ? words[3] : words[2];
+    return new PvpnError(
+      ExitCode.network,
+      `this machine has a route to ${network} already`,
+      [
+        `see which: ip route show ${network}`,
+        "stop what made it, or leave it out; pvpn never replaces a route",
+      ],
+    );
+  }
+  const permission = /not permitted/.test(reason)
+    ? ["root in a container needs CAP_NET_ADMIN"]
+    : [];
+  return new PvpnError(
+    ExitCode.network,
+    `this machine's network could not be set up: ${reason}`,
+    [`the command was: ${line}`, ...permission],
+  );
+}

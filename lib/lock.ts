@@ -1,0 +1,80 @@
+/**
+ * Locks between pvpn processes: flock(2) on files that are removed with the
+ * last who uses them. The kernel frees a dead process's locks.
+ *
+ * @module
+ */
+
+/** A lock that is held. */
+export interface Lock {
+  /** Lets go; `remove` deletes the file before, while nobody else is in. */
+  release(options?: { remove?: boolean }): Promise<void>;
+}
+
+/**
+ * Takes a lock.
+ *
+ * @param path A file, made where it is not there, or a directory.
+ * @param options `wait`: whether to wait for somebody else who has it;
+ * `create`: whether to make the file.
+ * @returns `undefined` where somebody else has it, or the file is not there.
+ */
+export async function acquire(
+  path: string,
+  options: { wait: boolean; create: boolean },
+): Promise<Lock | undefined> {
+  while (true) {
+    const file = await open(path, options.create);
+    if (file === undefined) return undefined;
+    try {
+      if (options.wait) await file.lock(true);
+      else if (!await file.tryLock(true)) return void file.close();
+      // Who had it before may have removed the file while we waited: then
+      // this lock is on something that nobody else will ever look at.
+      if (await same(file, path)) return held(file, path);
+    } catch (error) {
+      file.close();
+      throw error;
+    }
+    file.close();
+  }
+}
+
+async function open(
+  path: string,
+  create: boolean,
+): Promise<Deno.FsFile | undefined> {
+  try {
+    return await Deno.open(
+      path,
+      create ? { write: true, create, mode: 0o600 } : { read: true },
+    );
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw error;
+  }
+}
+
+async function same(file: Deno.FsFile, path: string): Promise<boolean> {
+  try {
+    const [ours, there] = [await file.stat(), await Deno.lstat(path)];
+    return ours.ino === there.ino && ours.dev === there.dev;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
+  }
+}
+
+function held(file: Deno.FsFile, path: string): Lock {
+  return {
+    async release({ remove = false } = {}) {
+      try {
+        if (remove) await Deno.remove(path);
+      } catch (error) {
+        if (!(error instanceof Deno.errors.NotFound)) throw error;
+      } finally {
+        file.close();
+      }
+    },
+  };
+}

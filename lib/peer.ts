@@ -1,0 +1,87 @@
+/**
+ * The real peer of a tunnel's ssh: the address that packets of its connection
+ * go to. Not what a name resolves to now, and with a ProxyJump or a
+ * ProxyCommand not the server at all, but what its process has open.
+ *
+ * @module
+ */
+import { formatAddress, parseAddress } from "./address.ts";
+import type { Runner } from "./command.ts";
+import { ExitCode, PvpnError, UsageError } from "./errors.ts";
+import { type ProcessId, treeOf } from "./process.ts";
+import type { Server } from "./state.ts";
+
+/**
+ * Finds the peer of the TCP connection that a keeper's processes have.
+ *
+ * @returns `undefined` where none of them has one.
+ */
+export async function findPeer(
+  keeper: ProcessId,
+  runner: Runner,
+): Promise<Server | undefined> {
+  const [pids, sockets] = await Promise.all([
+    treeOf(runner, keeper),
+    runner.query(["ss", "-Htnp", "state", "established"]),
+  ]);
+  return peerOf(sockets.stdout, pids);
+}
+
+/**
+ * Reads `ss -Htnp state established` (ss(8)): the peer of the first socket
+ * that one of `pids` has, in the order of `pids` (parents first).
+ */
+export function peerOf(
+  text: string,
+  pids: readonly number[],
+): Server | undefined {
+  const sockets = text.split("\n").flatMap((line) => {
+    const [, , , peer = ""] = line.trim().split(/\s+/);
+    const owners = [...line.matchAll(/\bpid=(\d+)/g)].map(([, p]) => Number(p));
+    const server = parseEndpoint(peer);
+    return server === undefined ? [] : [{ owners, server }];
+  });
+  for (const pid of pids) {
+    const found = sockets.find(({ owners }) => owners.includes(pid));
+    if (found !== undefined) return found.server;
+  }
+  return undefined;
+}
+
+/** `1.2.3.4:22`, `[2001:db8::1]:22`, `[::ffff:1.2.3.4]:22`. */
+function parseEndpoint(text: string): Server | undefined {
+  const [, ip = "", port] = /^\[?([^\]%]+)(?:%[^\]]+)?\]?:(\d+)$/.exec(text) ??
+    [];
+  const address = parseAddress(ip.replace(/^::ffff:(?=\d+\.)/, ""));
+  if (address === undefined) return undefined;
+  return { address: formatAddress(address), port: Number(port) };
+}
+
+/**
+ * The address that `-s HOST` names, where the connection's own process does
+ * not have it: behind a reverse tunnel, or another program's proxy.
+ *
+ * @throws {UsageError} Where it has none.
+ */
+export async function resolveFirstHop(
+  text: string,
+  runner: Runner,
+): Promise<string> {
+  const address = parseAddress(text);
+  if (address !== undefined) return formatAddress(address);
+  if (!/^[\w][\w.-]*$/.test(text)) {
+    throw new UsageError(
+      `"${text}" is not a host`,
+      "-s takes an address or a host name",
+    );
+  }
+  const argv = ["getent", "ahosts", text];
+  const { stdout } = await runner.query(argv, { anyStatus: true });
+  const found = parseAddress(stdout.split(/\s/)[0] ?? "");
+  if (found === undefined) {
+    throw new PvpnError(ExitCode.ssh, `the host "${text}" is not known`, [
+      "name the first SSH server with its address: -s 192.0.2.1",
+    ]);
+  }
+  return formatAddress(found);
+}

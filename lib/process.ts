@@ -1,0 +1,175 @@
+/**
+ * Processes of other runs, known by pid and start time together, so that a
+ * pid which an innocent process got later is never signalled. Deno may not
+ * read /proc or signal others with the permissions of the compiled program;
+ * sh, which runs nothing else here, may.
+ *
+ * @module
+ */
+import type { Runner } from "./command.ts";
+import { ExitCode, PvpnError } from "./errors.ts";
+
+/** A process, for as long as the machine runs. */
+export interface ProcessId {
+  /** Its number. */
+  readonly pid: number;
+  /** When it started, in clock ticks after boot: field 22 of proc(5) stat. */
+  readonly start: string;
+}
+
+/**
+ * Reads a line of /proc/PID/stat.
+ *
+ * @returns The process, or `undefined` where the line is not one.
+ */
+export function parseStat(line: string): ProcessId | undefined {
+  const pid = Number(/^(\d+) \(/.exec(line)?.[1]);
+  // The name, in brackets, may itself have spaces and brackets in it.
+  const fields = line.slice(line.lastIndexOf(") ") + 2).split(" ");
+  const start = fields[19] ?? "";
+  return Number.isSafeInteger(pid) && /^\d+$/.test(start)
+    ? { pid, start }
+    : undefined;
+}
+
+const SELF_SCRIPT = `
+read -r stat <"/proc/$PPID/stat" && echo "$stat"
+while read -r line; do
+  case $line in
+    flags* | Features*)
+      case " $line " in *" aes "*) echo aes ;; esac
+      break ;;
+  esac
+done </proc/cpuinfo
+`.trim();
+
+/** What this process and its machine are. */
+export interface Self {
+  /** This process. */
+  readonly id: ProcessId;
+  /** Whether the CPU has AES instructions. */
+  readonly aes: boolean;
+}
+
+/** Finds out who this process is, which Deno itself cannot tell. */
+export async function self(runner: Runner): Promise<Self> {
+  const { stdout } = await runner.query(["sh", "-c", SELF_SCRIPT]);
+  const [stat = "", aes] = stdout.split("\n");
+  const id = parseStat(stat);
+  if (id === undefined) {
+    throw new PvpnError(ExitCode.unexpected, "/proc cannot be read", [
+      "pvpn needs /proc mounted",
+    ]);
+  }
+  return { id, aes: aes === "aes" };
+}
+
+// Arguments: what to do, then PID START pairs.
+//   alive  prints the pid of each that is running
+//   term   asks each to end
+//   tree   prints the pids of each and of all below it
+//   end    ends each and its children, and returns when they have gone
+// There is no event for the end of a process that is not one's own child, so
+// `end` looks again every 10 ms; after 2 s it no longer asks.
+const PROCESS_SCRIPT = `
+alive() {
+  read -r stat 2>/dev/null <"/proc/$1/stat" || return
+  start=$2
+  set -- \${stat##*") "}
+  [ "$1" != Z ] && [ "\${20}" = "$start" ]
+}
+start_of() {
+  read -r stat 2>/dev/null <"/proc/$1/stat" || return
+  set -- \${stat##*") "}
+  start=\${20}
+}
+children() {
+  list=
+  for task in "/proc/$1/task"/*/children; do
+    read -r line 2>/dev/null <"$task"
+    list="$list $line"
+  done
+}
+tree() {
+  echo "$1"
+  children "$1"
+  for child in $list; do (tree "$child"); done
+}
+what=$1
+shift
+case $what in
+  end)
+    ids=
+    while [ $# -ge 2 ]; do
+      if alive "$1" "$2"; then
+        children "$1"
+        kill -TERM "$1"
+        ids="$ids $1 $2"
+        for child in $list; do
+          start_of "$child" && kill -TERM "$child" && ids="$ids $child $start"
+        done
+      fi
+      shift 2
+    done
+    set -- $ids
+    tries=0
+    while [ $# -ge 2 ]; do
+      if ! alive "$1" "$2"; then shift 2; continue; fi
+      [ $tries -lt 200 ] || kill -KILL "$1"
+      [ $tries -lt 400 ] || exit 1
+      tries=$((tries + 1))
+      sleep 0.01
+    done ;;
+  *)
+    while [ $# -ge 2 ]; do
+      if alive "$1" "$2"; then
+        case $what in
+          alive) echo "$1" ;;
+          term) kill -TERM "$1" ;;
+          tree) tree "$1" ;;
+        esac
+      fi
+      shift 2
+    done ;;
+esac
+exit 0
+`.trim();
+
+function script(what: string, ids: readonly ProcessId[]): string[] {
+  const words = ids.flatMap(({ pid, start }) => [String(pid), start]);
+  return ["sh", "-c", PROCESS_SCRIPT, "pvpn", what, ...words];
+}
+
+const pids = (text: string) => text.split("\n").filter(Boolean).map(Number);
+
+/** Whether a process is running; a zombie is not. */
+export async function isAlive(
+  runner: Runner,
+  id: ProcessId,
+): Promise<boolean> {
+  const { stdout } = await runner.query(script("alive", [id]));
+  return pids(stdout).includes(id.pid);
+}
+
+/** The pids of a process and of all below it; none where it has ended. */
+export async function treeOf(
+  runner: Runner,
+  id: ProcessId,
+): Promise<number[]> {
+  const { stdout } = await runner.query(script("tree", [id]));
+  return pids(stdout);
+}
+
+/** Asks a process to end (SIGTERM), where it is running. */
+export async function terminate(runner: Runner, id: ProcessId): Promise<void> {
+  await runner.change(script("term", [id]));
+}
+
+/**
+ * Ends a process and its children, and waits until they have gone.
+ *
+ * @throws {CommandError} Where one is still there 4 s later.
+ */
+export async function endTree(runner: Runner, id: ProcessId): Promise<void> {
+  await runner.change(script("end", [id]));
+}

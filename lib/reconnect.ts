@@ -1,0 +1,137 @@
+/**
+ * Reconnect: what the keeper becomes when its ssh has ended. Routes stay
+ * closed all the while.
+ *
+ * @module
+ */
+import { closeAfter, type Environment, sshConfig } from "./connect.ts";
+import { InterruptedError, PvpnError } from "./errors.ts";
+import type { Journal } from "./journal.ts";
+import { Journal as OpenJournal } from "./journal.ts";
+import type { Keeper } from "./keeper.ts";
+import { type Pair, parsePairRequest } from "./pair.ts";
+import { self } from "./process.ts";
+import { bringUp } from "./up.ts";
+
+/** The longest time between two tries, in milliseconds. */
+const MAX_DELAY = 30_000;
+/** A connection that was shorter than this, in milliseconds, was no success. */
+const SHORT = 10_000;
+
+/** Milliseconds before try number `attempt`, counted from 0. */
+export function backoff(attempt: number): number {
+  return attempt === 0 ? 0 : Math.min(500 * 2 ** attempt, MAX_DELAY);
+}
+
+/** Resolves after a time; rejects when the signal is aborted. */
+function pause(milliseconds: number, signal: AbortSignal): Promise<void> {
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  const abort = () => reject(signal.reason);
+  if (signal.aborted) abort();
+  signal.addEventListener("abort", abort);
+  const timer = setTimeout(resolve, milliseconds);
+  return promise.finally(() => {
+    clearTimeout(timer);
+    signal.removeEventListener("abort", abort);
+  });
+}
+
+function knownPair(text: string | undefined): Pair {
+  const { local, peer } = parsePairRequest(text ?? "");
+  if (local === "any" || peer === "any") throw new TypeError("Cannot be any");
+  return { local, peer };
+}
+
+/**
+ * Tries until the tunnel is up again.
+ *
+ * @param journal Of a tunnel that was up; hold the device's lock.
+ * @param env Where; `env.signal` ends the trying.
+ * @param foreground Whether this process stays.
+ * @returns The new keeper.
+ * @throws {InterruptedError} When it was told to end.
+ */
+export async function retry(
+  journal: Journal,
+  env: Environment,
+  foreground: boolean,
+): Promise<Keeper> {
+  const { runner, log, signal } = env;
+  const { state } = journal;
+  const plugin = env.registry.get(state.type);
+  const me = await self(runner);
+  const isProcess = (step: { kind: string }) => step.kind === "process";
+  const lived = Date.now() - Date.parse(state.since ?? "");
+  await journal.update({
+    phase: "reconnecting",
+    owner: me.id,
+    // The keeper that became this process is not to be ended by itself.
+    undo: state.undo.filter((step) =>
+      step.kind !== "process" || step.pid !== Deno.pid
+    ),
+  });
+  for (let attempt = lived < SHORT ? 1 : 0;; attempt++) {
+    await journal.undo(runner, isProcess);
+    await pause(backoff(attempt), signal);
+    try {
+      const keeper = await bringUp({
+        ...{ journal, plugin, runner, log, signal },
+        config: await sshConfig(state.host, state.sshArgs, runner),
+        aes: me.aes,
+        pairs: [knownPair(state.pair)],
+        resume: true,
+        batch: true,
+        after: foreground ? undefined : env.program,
+        verbose: env.verbose,
+      });
+      await journal.update({
+        phase: "up",
+        owner: foreground ? me.id : undefined,
+        since: new Date().toISOString(),
+        reconnects: journal.state.reconnects + 1,
+        problem: undefined,
+      });
+      return keeper!;
+    } catch (error) {
+      if (signal.aborted || !(error instanceof PvpnError)) throw error;
+      if (journal.state.problem !== error.message) log.warn(error.message);
+      await journal.update({ problem: error.message.slice(0, 1000) });
+    }
+  }
+}
+
+/** `--reconnect DEVICE`: what a keeper runs. */
+export async function reconnect(
+  device: string,
+  env: Environment,
+): Promise<void> {
+  const { dir, runner, signal } = env;
+  const aborted = Promise.withResolvers<never>();
+  signal.addEventListener("abort", () => aborted.reject(signal.reason));
+  const lock = await Promise.race([
+    dir.lockDevice(device, { wait: true }),
+    aborted.promise,
+  ]);
+  let remove = true;
+  try {
+    const state = await dir.read(device);
+    if (state === undefined) return; // stopped in the meantime
+    const journal = new OpenJournal(dir, state);
+    try {
+      if (state.phase === "connecting") {
+        // Whoever was connecting died before it was up.
+        return await journal.close(runner);
+      }
+      const keeper = await retry(journal, env, false);
+      await keeper.release();
+      remove = false;
+    } catch (error) {
+      if (!(error instanceof InterruptedError)) remove = false;
+      else await closeAfter(error, journal, env);
+      throw error;
+    }
+  } finally {
+    await lock?.release({ remove });
+    if (remove) await dir.tidy();
+  }
+}

@@ -1,0 +1,260 @@
+/**
+ * What runs on the server: one POSIX sh script for each session, sent as
+ * ssh's remote command. It sets the far end up, says what it found as
+ * `key=value` lines, and undoes all of it when its input ends, however it
+ * ends: a dead client, a cut cable and a SIGKILL all close it.
+ *
+ * @module
+ */
+import { parseAddress } from "./address.ts";
+import { ExitCode, PvpnError } from "./errors.ts";
+import { formatPair, type Pair } from "./pair.ts";
+import { quoteAll } from "./quote.ts";
+
+/**
+ * The parts of the server's script that a tunnel type brings. POSIX sh, fixed
+ * text: values reach it as `$mtu`, `$local` and `$peer` (the server's and the
+ * client's address), never by pasting.
+ */
+export interface RemoteScript {
+  /** Sets `$device`, the server's end; may call `fail TEXT`. */
+  readonly device: string;
+  /** Returns when the tunnel is to end; runs with the session's input. */
+  readonly hold: string;
+}
+
+/** What one session asks of the server. */
+export interface RemoteRequest {
+  /** A word that marks the script's own lines among ssh's; one a session. */
+  readonly token: string;
+  /** MTU of the device, in bytes. */
+  readonly mtu: number;
+  /** The pairs to choose from; the first that collides with nothing wins. */
+  readonly pairs: readonly Pair[];
+  /**
+   * Whether this session takes over from one of ours that died, and that the
+   * server may not have missed yet: its addresses are taken away from it.
+   */
+  readonly resume: boolean;
+  /** Prints each command that it runs, for `-d`. */
+  readonly trace: boolean;
+}
+
+// The exit trap runs with the session's end in whatever way it comes. A tun
+// that sshd made goes with sshd; one that was prepared for the user keeps
+// living, so it gets back what it had. The index guards against a device of
+// the same name that a later session got. Ending sshd's process for this
+// session (its parent, checked) ends a client that has lost its keeper: with
+// a tunnel open, ssh would not end with its command. Before the ready line
+// that is left to the client, or sshd might not get to send the error line.
+const SCRIPT = `
+set -f
+PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
+LC_ALL=C
+export PATH LC_ALL
+token=$1 mtu=$2 resume=$3
+[ "$4" = quiet ] || { PS4='+ server: '; set -x; }
+shift 4
+index= changed= ready=
+
+say() { printf '%s %s\\n' "$token" "$*" >&2; }
+fail() { say "error=$*"; exit 1; }
+index_of() { i= ; read -r i 2>/dev/null <"/sys/class/net/$1/ifindex"; }
+undo() {
+  trap '' HUP INT TERM PIPE
+  if [ -n "$changed" ]; then
+    index_of "$device"
+    if [ "$i" = "$index" ]; then
+      ip address delete "$local" peer "$peer" dev "$device"
+      ip link set dev "$device" mtu "$old_mtu" $old_state
+    fi
+  fi
+  [ -n "$ready" ] || exit
+  read -r _ _ _ parent _ <"/proc/$$/stat"
+  [ "$parent" != "$PPID" ] || [ "$PPID" -le 1 ] || kill -TERM "$PPID"
+} >/dev/null 2>&1
+trap undo EXIT
+trap 'exit 1' HUP INT TERM PIPE
+
+taken() {
+  for one; do
+    ip -4 route show table all match "$one" || echo failed
+  done | while read -r type prefix _; do
+    case $type in default | 0.0.0.0/1 | 128.0.0.0/1) continue ;; esac
+    case $prefix in default) continue ;; esac
+    case $type in *.*) echo "$type" ;; *) echo "$prefix" ;; esac
+    break
+  done
+}
+release() {
+  ip -4 -o address show to "$local" | while read -r _ old _ mine _ theirs _; do
+    [ "$mine $theirs" = "$local $peer/32" ] || continue
+    ip address delete "$local" peer "$peer" dev "$old" && ip link set dev "$old" down
+  done
+}
+address() {
+  by=
+  for pair; do
+    peer=\${pair%:*} local=\${pair#*:}
+    [ "$resume" = new ] || release
+    by=$(taken "$local" "$peer")
+    [ -n "$by" ] || return 0
+  done
+  fail address "$local" "$peer" $by
+}
+up() {
+  why=$({
+    ip address add "$local" peer "$peer" dev "$device" &&
+    ip link set dev "$device" mtu "$mtu" up
+  } 2>&1) || fail ip $why
+}
+
+command -v ip >/dev/null 2>&1 || fail missing ip
+DEVICE
+index_of "$device"
+index=$i
+[ -n "$index" ] || fail device $device
+read -r old_mtu <"/sys/class/net/$device/mtu"
+case $(ip link show dev "$device") in *[\\<,]UP[\\>,]*) old_state=up ;; *) old_state=down ;; esac
+address "$@"
+changed=yes
+up
+say "device=$device"
+say "local=$local"
+say "peer=$peer"
+ready=yes
+say ready
+HOLD
+`;
+
+/**
+ * The remote command: `/bin/sh` with the script and its values, each quoted.
+ */
+export function remoteCommand(
+  script: RemoteScript,
+  request: RemoteRequest,
+): string {
+  const text = SCRIPT.trim()
+    .replace("DEVICE", () => script.device)
+    .replace("HOLD", () => script.hold);
+  return "exec " + quoteAll([
+    "/bin/sh",
+    "-c",
+    text,
+    "pvpn",
+    request.token,
+    String(request.mtu),
+    request.resume ? "resume" : "new",
+    request.trace ? "trace" : "quiet",
+    ...request.pairs.map(formatPair),
+  ]);
+}
+
+/** A word that no server can have printed before: 128 random bits. */
+export function newToken(): string {
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  return `pvpn-${bytes.toHex()}`;
+}
+
+/** What the server's script found and did. */
+export interface RemoteFacts {
+  /** The server's device. */
+  readonly device: string;
+  /** The pair in use, from this machine's side. */
+  readonly pair: Pair;
+}
+
+/** Device names that the kernel takes (dev_valid_name), minus odd ones. */
+export const DEVICE_REGEXP = /^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,14}$/;
+
+/**
+ * Reads the lines that the server's script prints.
+ *
+ * @throws {PvpnError} From {@linkcode RemoteReader.read}: what the script
+ * said went wrong, or an answer that makes no sense.
+ */
+export class RemoteReader {
+  readonly #request: RemoteRequest;
+  readonly #values = new Map<string, string>();
+
+  /** @param request What the script was sent with. */
+  constructor(request: RemoteRequest) {
+    this.#request = request;
+  }
+
+  /**
+   * Takes one line of ssh's stderr.
+   *
+   * @returns The facts when the line was the ready line, `true` when it was
+   * another of the script's own, `false` when it was somebody else's.
+   */
+  read(line: string): RemoteFacts | boolean {
+    const mark = this.#request.token + " ";
+    if (!line.startsWith(mark)) return false;
+    const text = line.slice(mark.length);
+    if (text === "ready") return this.#facts();
+    const [, key, value] = /^([a-z]+)=(.{0,512})$/.exec(text) ?? [];
+    if (key === undefined || value === undefined || this.#values.size >= 16) {
+      throw nonsense(`the line "${text.slice(0, 64)}"`);
+    }
+    if (key === "error") throw remoteError(value);
+    this.#values.set(key, value);
+    return true;
+  }
+
+  #facts(): RemoteFacts {
+    const device = this.#values.get("device") ?? "";
+    if (!DEVICE_REGEXP.test(device)) {
+      throw nonsense(`the device name "${device.slice(0, 64)}"`);
+    }
+    const local = parseAddress(this.#values.get("peer") ?? "");
+    const peer = parseAddress(this.#values.get("local") ?? "");
+    const offered = this.#request.pairs.find((pair) =>
+      pair.local.value === local?.value && pair.peer.value === peer?.value
+    );
+    if (offered === undefined) throw nonsense("addresses that nobody offered");
+    return { device, pair: offered };
+  }
+}
+
+function nonsense(what: string): PvpnError {
+  return new PvpnError(
+    ExitCode.server,
+    `the server answered the set-up with ${what}`,
+    ["is there something between you and the server that changes its output?"],
+  );
+}
+
+/** What the script's `error=` lines mean. */
+function remoteError(text: string): PvpnError {
+  const [what, ...rest] = text.split(" ");
+  const detail = rest.join(" ");
+  const known: Record<string, () => [string, ...string[]]> = {
+    missing: () => [
+      `the server has no "${detail}" program`,
+      "install it there; on Debian: apt install iproute2",
+    ],
+    address: () => {
+      const [local, peer, ...by] = rest;
+      return [
+        `the pair ${peer}:${local} collides with the route ` +
+        `"${by.join(" ")}" on the server`,
+        "choose another pair with -i, or let one be chosen: -i any:any",
+      ];
+    },
+    device: () => [
+      `the server made no tunnel device (its name is "${detail}")`,
+      "sshd is too old for layer-3 tunnels, or something runs in its place " +
+      "(a forced command?)",
+    ],
+    ip: () => [
+      `the server could not set its end up: ${detail}`,
+      ...(/not permitted|denied/.test(detail)
+        ? ["log in as root (root@HOST), who may change the server's network"]
+        : []),
+    ],
+  };
+  const [message, ...hints] = known[what ?? ""]?.() ??
+    [`the server's set-up failed: ${text}`];
+  return new PvpnError(ExitCode.server, message, hints);
+}

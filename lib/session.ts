@@ -1,0 +1,216 @@
+/**
+ * One run of the process that carries a tunnel, from its start to the ready
+ * line of the server's script.
+ *
+ * @module
+ */
+import type { Argv, Runner } from "./command.ts";
+import { ExitCode, PvpnError } from "./errors.ts";
+import type { Journal } from "./journal.ts";
+import { Keeper, type KeeperOptions } from "./keeper.ts";
+import type { Log } from "./log.ts";
+import {
+  type RemoteFacts,
+  RemoteReader,
+  type RemoteRequest,
+} from "./remote.ts";
+import { explainSshFailure } from "./ssh_failure.ts";
+
+/** From "authenticated" to the ready line, in milliseconds. */
+const READY_DEADLINE = 20_000;
+/** For all of it, typing a passphrase included; sshd gives 120 s. */
+const LOGIN_DEADLINE = 180_000;
+/** For what is on its way when the server's command, or ssh, has ended. */
+const LINGER = 1000;
+/** Lines that are kept to explain a failure. */
+const KEPT_LINES = 200;
+/** Lines after which a server that is not ready is only making noise. */
+const LINE_LIMIT = 5000;
+
+/** What {@linkcode carry} needs. */
+export interface SessionContext extends KeeperOptions {
+  /** Runs the keeper. */
+  readonly runner: Runner;
+  /** Where the keeper is recorded before it runs anything. */
+  readonly journal: Journal;
+  /** Shows what ssh says. */
+  readonly log: Log;
+  /** Ends the waiting. */
+  readonly signal: AbortSignal;
+  /** SSH-HOST, for messages. */
+  readonly host: string;
+  /** The remote command, which ssh repeats in what it says. */
+  readonly command: string;
+  /** Whether everything that ssh says is shown. */
+  readonly verbose: boolean;
+}
+
+/** A carrier that is ready. */
+export interface Carrier {
+  /** The process that keeps it. */
+  readonly keeper: Keeper;
+  /** What the server's script found. */
+  readonly facts: RemoteFacts;
+}
+
+// What ssh says at LogLevel DEBUG1 and would not say at INFO.
+const DEBUG_REGEXP =
+  /^(?:debug\d: |OpenSSH_|Authenticated to |Transferred: |Bytes per second: )/;
+
+/**
+ * Starts a keeper with the carrier, and waits until the server is ready.
+ *
+ * @param argv The carrier's argument vector.
+ * @param request What the server's script was sent with.
+ * @param context The rest.
+ * @throws {PvpnError} Why it is not ready; undo what was recorded.
+ */
+export async function carry(
+  argv: Argv,
+  request: RemoteRequest,
+  context: SessionContext,
+): Promise<Carrier> {
+  const { runner, journal, signal } = context;
+  const keeper = await Keeper.start(argv, context, runner);
+  await journal.record({ kind: "process", ...keeper.id });
+  signal.throwIfAborted();
+  await keeper.go();
+  const facts = await ready(keeper, request, context);
+  return { keeper, facts };
+}
+
+/** A promise that rejects when the signal is aborted, or a deadline passes. */
+class Deadline {
+  readonly #reject = Promise.withResolvers<never>();
+  readonly #signal: AbortSignal;
+  readonly #abort = () => this.#reject.reject(this.#signal.reason);
+  #timer: number | undefined;
+
+  constructor(signal: AbortSignal) {
+    this.#signal = signal;
+    signal.addEventListener("abort", this.#abort);
+    if (signal.aborted) this.#abort();
+    this.#reject.promise.catch(() => {}); // raced below, or not at all
+  }
+
+  get promise(): Promise<never> {
+    return this.#reject.promise;
+  }
+
+  set(milliseconds: number, error: PvpnError): void {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.#reject.reject(error), milliseconds);
+  }
+
+  [Symbol.dispose](): void {
+    clearTimeout(this.#timer);
+    this.#signal.removeEventListener("abort", this.#abort);
+  }
+}
+
+/**
+ * Finds the lines of "debug1: Sending command: ..." behind its first: the
+ * script has many lines, and ssh cuts what it logs after 1 KiB (log.c).
+ */
+class CommandEcho {
+  readonly #expected: readonly string[];
+  #next = 0;
+
+  constructor(command: string) {
+    this.#expected = command.split("\n");
+  }
+
+  /** Whether `line` repeats a part of the command. */
+  includes(line: string): boolean {
+    if (line.startsWith("debug1: Sending command: ")) {
+      this.#next = 1;
+      return true;
+    }
+    const expected = this.#next > 0 ? this.#expected[this.#next] : undefined;
+    const text = line.replaceAll("\\\\", "\\");
+    const whole = expected === text;
+    this.#next = whole ? this.#next + 1 : 0;
+    return whole || text !== "" && expected?.startsWith(text) === true;
+  }
+}
+
+async function ready(
+  keeper: Keeper,
+  request: RemoteRequest,
+  context: SessionContext,
+): Promise<RemoteFacts> {
+  const { host } = context;
+  using deadline = new Deadline(context.signal);
+  deadline.set(LOGIN_DEADLINE, late(host, "log in", LOGIN_DEADLINE));
+  const lines = keeper.stderr[Symbol.asyncIterator]();
+  let waiting = true;
+  keeper.ended.then(async () => {
+    if (!waiting) return;
+    // It lets go of stderr now; who else has it open is not waited for.
+    deadline.set(LINGER, ended(host, kept));
+    await keeper.acknowledge();
+  }).catch(() => {}); // it has gone altogether: the lines end
+  const reader = new RemoteReader(request);
+  const echo = new CommandEcho(context.command);
+  const kept: string[] = [];
+  for (let count = 0; count < LINE_LIMIT; count++) {
+    const next = await Promise.race([lines.next(), deadline.promise]);
+    if (next.done) {
+      const status = await Promise.race([keeper.ended, deadline.promise]);
+      throw explainSshFailure(host, kept, status);
+    }
+    const line = next.value;
+    const read = reader.read(line);
+    if (typeof read === "object") {
+      waiting = false;
+      return read;
+    }
+    if (read || echo.includes(line)) continue;
+    if (kept.push(line) > KEPT_LINES) kept.shift();
+    if (line.startsWith("Authenticated to ")) {
+      deadline.set(
+        READY_DEADLINE,
+        late(host, "set its end up", READY_DEADLINE),
+      );
+    }
+    show(line, context);
+    // With a tunnel open, ssh stays when the server's command has ended. What
+    // that printed may come behind its status.
+    if (/^debug1: client_input_channel_req: .* rtype exit-status/.test(line)) {
+      deadline.set(LINGER, ended(host, kept));
+    }
+  }
+  throw new PvpnError(
+    ExitCode.server,
+    `"${host}" prints without end and is not ready`,
+  );
+}
+
+function show(line: string, { log, verbose }: SessionContext): void {
+  if (verbose) log.debug(line);
+  else if (!DEBUG_REGEXP.test(line) && line.trim() !== "") {
+    log.info(line.startsWith("ssh: ") ? line : `ssh: ${line}`);
+  }
+}
+
+function late(host: string, what: string, milliseconds: number): PvpnError {
+  return new PvpnError(
+    ExitCode.ssh,
+    `"${host}" did not ${what} within ${milliseconds / 1000} seconds`,
+    [`see what it does: ssh -v ${host} true`],
+  );
+}
+
+/** The server's command ended, but never said that it was ready. */
+function ended(host: string, lines: readonly string[]): PvpnError {
+  const said = lines.findLast((line) => !DEBUG_REGEXP.test(line))?.trim();
+  return new PvpnError(
+    ExitCode.server,
+    `"${host}" did not run the set-up` + (said ? `: ${said}` : ""),
+    [
+      "does your key have a forced command (command= in authorized_keys, or " +
+      "ForceCommand)? It cannot be used for a tunnel",
+      `does this work: ssh ${host} 'exec /bin/sh -c true'`,
+    ],
+  );
+}

@@ -1,0 +1,140 @@
+/**
+ * What it means when ssh ends before the tunnel is up: its own words, read
+ * for the cause.
+ *
+ * @module
+ */
+import { ExitCode, PvpnError } from "./errors.ts";
+
+/** A cause: the text that tells it, and what to say. */
+interface Cause {
+  readonly pattern: RegExp;
+  readonly code: ExitCode;
+  readonly message: (host: string, found: RegExpExecArray) => string;
+  readonly hints: (host: string) => readonly string[];
+}
+
+const sshHint = (host: string) => [`see whether this works: ssh ${host} true`];
+
+// In the order in which they are looked for: the first that is found in any
+// line is the cause. Texts of OpenSSH 7.7 to 10.x (sources named).
+const CAUSES: readonly Cause[] = [
+  { // serverloop.c, server_request_tun
+    pattern: /Server has rejected tunnel device forwarding/,
+    code: ExitCode.server,
+    message: (host) => `the sshd of "${host}" does not permit tunnels`,
+    hints: () => [
+      'add "PermitTunnel yes" to /etc/ssh/sshd_config there and reload sshd',
+      'also look for "DisableForwarding", and for "restrict" in front of ' +
+      "your key in authorized_keys",
+    ],
+  },
+  { // serverloop.c, server_request_tun
+    pattern: /Failed to open the tunnel device/,
+    code: ExitCode.server,
+    message: (host) => `the sshd of "${host}" could not make a tunnel device`,
+    hints: () => [
+      "log in as root (root@HOST), who may make tunnel devices",
+      "or see whether /dev/net/tun is there: modprobe tun",
+    ],
+  },
+  { // channels.c and clientloop.c, where no reason was sent
+    pattern: /Tunnel (?:device )?forwarding failed|Could not request tunnel/,
+    code: ExitCode.server,
+    message: (host) => `the sshd of "${host}" refused the tunnel`,
+    hints: () => ['it needs "PermitTunnel yes" in /etc/ssh/sshd_config there'],
+  },
+  { // misc.c, tun_open; port-net.c, sys_tun_open
+    pattern: /(?:tun_open|sys_tun_open).*?: (.+)$/,
+    code: ExitCode.network,
+    message: (_, [, why]) => `ssh could not open the tunnel device: ${why}`,
+    hints: () => ["see whether /dev/net/tun is there: modprobe tun"],
+  },
+  { // channels.c and ssh.c: one of the user's own forwardings
+    pattern:
+      /cannot listen to port: (\d+)|Could not request local forwarding|remote port forwarding failed for listen port (\d+)/,
+    code: ExitCode.ssh,
+    message: (host) =>
+      `a LocalForward, RemoteForward or DynamicForward in the ssh ` +
+      `configuration of "${host}" could not be set up`,
+    hints: () => [
+      "its port is in use; end the ssh that has it, or take the line away " +
+      "for this host",
+    ],
+  },
+  {
+    pattern: /REMOTE HOST IDENTIFICATION HAS CHANGED/,
+    code: ExitCode.ssh,
+    message: (host) => `the host key of "${host}" has changed`,
+    hints: () => [
+      "somebody may be listening; see ssh's message above before you go on",
+    ],
+  },
+  {
+    pattern: /Host key verification failed|No .* host key is known for/,
+    code: ExitCode.ssh,
+    message: (host) => `the host key of "${host}" is not known`,
+    hints: (host) => [`connect once by hand to confirm it: ssh ${host} true`],
+  },
+  {
+    pattern: /Could not resolve hostname (\S+): (.*)$/,
+    code: ExitCode.ssh,
+    message: (_, [, name, why]) =>
+      `the host "${name}" is not known: ${why?.toLowerCase()}`,
+    hints: () => ["look for a typing mistake; see Host in ssh_config(5)"],
+  },
+  {
+    pattern: /Permission denied(?: \((.*)\))?\.?$|Too many authentication/,
+    code: ExitCode.ssh,
+    message: (host, [, methods]) =>
+      `"${host}" refused the login` +
+      (methods ? `; it takes: ${methods.replaceAll(",", ", ")}` : ""),
+    hints: sshHint,
+  },
+  {
+    pattern:
+      /connect to (?:host|address) (\S+) port (\d+): (.*)$|ssh: (Connection .*)$/,
+    code: ExitCode.ssh,
+    message: (host, [, name = host, port, why, other]) =>
+      port === undefined
+        ? `no connection to "${name}": ${other?.toLowerCase()}`
+        : `no connection to "${name}", port ${port}: ${why?.toLowerCase()}`,
+    hints: (host) => [
+      `see whether the server runs sshd on that port: ssh -v ${host} true`,
+    ],
+  },
+  { // readconf.c: an option that this ssh does not know
+    pattern: /(Bad configuration option: \S+|terminating, \d+ bad.*)$/,
+    code: ExitCode.usage,
+    message: (_, [, text]) => `ssh refuses its configuration: ${text}`,
+    hints: () => ["see SSH_ARGS and ~/.ssh/config"],
+  },
+];
+
+/**
+ * Why ssh ended, as an error.
+ *
+ * @param host SSH-HOST.
+ * @param lines What ssh and the server printed on stderr.
+ * @param status ssh's exit status, or 128 and the signal's number.
+ */
+export function explainSshFailure(
+  host: string,
+  lines: readonly string[],
+  status: number,
+): PvpnError {
+  for (const { pattern, code, message, hints } of CAUSES) {
+    for (const line of lines) {
+      const found = pattern.exec(line);
+      if (found === null) continue;
+      return new PvpnError(code, message(host, found), hints(host));
+    }
+  }
+  const last = lines.findLast((line) => !/^debug\d:|^\s*$/.test(line));
+  return new PvpnError(
+    ExitCode.ssh,
+    `ssh to "${host}" ended with status ${status}` +
+      (last === undefined ? "" : `: ${last}`),
+    sshHint(host),
+  );
+}

@@ -1,0 +1,156 @@
+/**
+ * What is written down of a tunnel, and how it is read back: state files are
+ * input like any other, and nothing in them is ever executed.
+ *
+ * @module
+ */
+import { parseAddress, parseRoute } from "./address.ts";
+import { ExitCode, PvpnError } from "./errors.ts";
+import type { ProcessId } from "./process.ts";
+import { DEVICE_REGEXP } from "./remote.ts";
+import { parseUndoStep, type UndoStep } from "./undo.ts";
+
+/** The version of the state file's form. */
+export const STATE_VERSION = 1;
+
+/** Where a tunnel stands. */
+export type Phase = "connecting" | "up" | "reconnecting";
+
+/** The real peer of the ssh process. */
+export interface Server {
+  /** Its IP address. */
+  readonly address: string;
+  /** Its TCP port; without it, all of the address stays outside. */
+  readonly port?: number;
+}
+
+/** What is written down of a tunnel. */
+export interface TunnelState {
+  /** {@linkcode STATE_VERSION}. */
+  readonly version: typeof STATE_VERSION;
+  /** This machine's device. */
+  readonly device: string;
+  /** The word after `-t`. */
+  readonly type: string;
+  /** SSH-HOST. */
+  readonly host: string;
+  /** The words of `SSH_ARGS`. */
+  readonly sshArgs: readonly string[];
+  /** ROUTEs, as typed. */
+  readonly routes: readonly string[];
+  /** MTU of the device, in bytes. */
+  readonly mtu: number;
+  /**
+   * A number that no other tunnel has at the same time: of its routing
+   * table, its rules' priorities and its routes' metric.
+   */
+  readonly slot: number;
+  /** Where it stands. */
+  readonly phase: Phase;
+  /** The pvpn process that is at work on it, if one is. */
+  readonly owner?: ProcessId;
+  /** The pair in use, `LOCAL:PEER`. */
+  readonly pair?: string;
+  /** What `-s` named, as an address. */
+  readonly firstHop?: string;
+  /** The real peer of the ssh process. */
+  readonly server?: Server;
+  /** When it was up last: ISO 8601. */
+  readonly since?: string;
+  /** How often it came back. */
+  readonly reconnects: number;
+  /** Why it is not up. */
+  readonly problem?: string;
+  /** How to take back all that was changed, in the order of the changes. */
+  readonly undo: readonly UndoStep[];
+}
+
+/** The parts of a value that are checked one by one. */
+type Fields = Record<string, unknown>;
+
+const isText = (value: unknown): value is string =>
+  typeof value === "string" && value.length <= 4096 &&
+  // deno-lint-ignore no-control-regex
+  !/[\x00-\x08\x0b-\x1f\x7f]/.test(value);
+const isTexts = (value: unknown): value is string[] =>
+  Array.isArray(value) && value.every(isText);
+const isCount = (value: unknown): value is number =>
+  Number.isSafeInteger(value) && (value as number) >= 0;
+const isServer = (value: unknown): boolean => {
+  const { address, port } = (value ?? {}) as Fields;
+  return isText(address) && parseAddress(address) !== undefined &&
+    (port === undefined || isCount(port) && port > 0 && port < 65536);
+};
+const isProcess = (value: unknown): boolean =>
+  parseUndoStep({ ...(value as object), kind: "process" }) !== undefined;
+const isRoute = (value: unknown): boolean => {
+  try {
+    return isText(value) && parseRoute(value) !== undefined;
+  } catch (error) {
+    if (error instanceof PvpnError) return false;
+    throw error;
+  }
+};
+const optional = (check: (value: unknown) => boolean) => (value: unknown) =>
+  value === undefined || check(value);
+
+const CHECKS: Readonly<
+  Record<keyof TunnelState, (value: unknown) => boolean>
+> = {
+  version: (value) => value === STATE_VERSION,
+  device: (value) => isText(value) && DEVICE_REGEXP.test(value),
+  type: (value) => isText(value) && /^[a-z0-9-]+$/.test(value),
+  host: (value) => isText(value) && !value.startsWith("-"),
+  sshArgs: isTexts,
+  routes: (value) => isTexts(value) && value.every(isRoute),
+  mtu: isCount,
+  slot: isCount,
+  phase: (value) =>
+    value === "connecting" || value === "up" || value === "reconnecting",
+  owner: optional(isProcess),
+  pair: optional(isText),
+  firstHop: optional((value) =>
+    isText(value) && parseAddress(value) !== undefined
+  ),
+  server: optional(isServer),
+  since: optional(isText),
+  reconnects: isCount,
+  problem: optional(isText),
+  undo: (value) =>
+    Array.isArray(value) &&
+    value.every((step) => parseUndoStep(step) !== undefined),
+};
+
+/**
+ * Reads a state file's text.
+ *
+ * @param text What is in the file.
+ * @param device The device that the file is named after.
+ * @throws {PvpnError} Where it is not one that this version wrote; it names
+ * the first part that is wrong.
+ */
+export function parseState(text: string, device: string): TunnelState {
+  const broken = (why: string, options?: ErrorOptions) =>
+    new PvpnError(ExitCode.state, `the state of "${device}" ${why}`, [
+      `see what is left: ip address show dev ${device}; ip rule`,
+      `when nothing is, or a reboot has been: rm /run/pvpn/${device}.json`,
+    ], options);
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (error) {
+    throw broken("is not JSON", { cause: error });
+  }
+  if (typeof value !== "object" || value === null || Array.isArray(value)) {
+    throw broken("is not an object");
+  }
+  const fields = value as Fields;
+  if (fields.version !== STATE_VERSION) {
+    throw broken("was written by another version of pvpn");
+  }
+  for (const [key, check] of Object.entries(CHECKS)) {
+    if (!check(fields[key])) throw broken(`has a "${key}" that makes no sense`);
+  }
+  if (fields.device !== device) throw broken("is that of another device");
+  return fields as unknown as TunnelState;
+}

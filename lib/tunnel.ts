@@ -1,0 +1,98 @@
+/**
+ * The plugin interface: what a tunnel type is.
+ *
+ * A plugin makes a pair of devices, one on each end, and nothing else.
+ * Addresses, routes, rules, state, reconnecting and undo are the core's.
+ *
+ * @module
+ */
+import type { Argv, CommandOutput, RunOptions } from "./command.ts";
+import type { IpLine } from "./link.ts";
+import type { Log } from "./log.ts";
+import type { RemoteFacts, RemoteScript } from "./remote.ts";
+import type { UndoStep } from "./undo.ts";
+
+/** The version of this interface; a plugin says which one it was written to. */
+export const INTERFACE_VERSION = 1;
+
+/** Something that a tunnel type needs. */
+export interface Check {
+  /** What is needed, such as `/dev/net/tun on this machine`. */
+  readonly name: string;
+  /** What to type where it is not there. */
+  readonly hint: string;
+  /** Whether it is there. */
+  passes(): Promise<boolean>;
+}
+
+/** What the user wants of a tunnel. */
+export interface TunnelOptions {
+  /** The name of this machine's device: claimed, and free but for a resume. */
+  readonly device: string;
+  /** MTU of both devices, in bytes. */
+  readonly mtu: number;
+  /**
+   * Whether the tunnel was up before and lost its connection: what survived
+   * (a persistent device) is there and recorded already.
+   */
+  readonly resume: boolean;
+}
+
+/** What the core does for a plugin. */
+export interface TunnelContext {
+  /** Ends the set-up when it is aborted. */
+  readonly signal: AbortSignal;
+  /** Says something to the user. */
+  readonly log: Log;
+  /** Runs a program of the plugin's `commands` that changes nothing. */
+  query(argv: Argv, options?: RunOptions): Promise<CommandOutput>;
+  /** Records `undo`, then runs a program that changes this machine. */
+  change(
+    undo: readonly UndoStep[],
+    argv: Argv,
+    options?: RunOptions,
+  ): Promise<CommandOutput>;
+  /** Records `undo`, then runs all lines in one `ip -batch`. */
+  ip(undo: readonly UndoStep[], lines: readonly IpLine[]): Promise<void>;
+  /**
+   * The argument vector of the tunnel's one ssh process.
+   *
+   * @param options Options of ssh, such as `-w`, behind the core's own.
+   * @param script What the server does.
+   */
+  ssh(options: readonly string[], script: RemoteScript): string[];
+  /**
+   * Starts the process that carries the packets, and keeps it: ssh, or a
+   * program that runs the vector of {@linkcode TunnelContext.ssh}. ssh's
+   * standard error must come out as that process's.
+   *
+   * @returns What the server's script found, when it has said that it is
+   * ready.
+   * @throws {PvpnError} Why it is not.
+   */
+  carry(argv: Argv): Promise<RemoteFacts>;
+}
+
+/** A tunnel through which packets can flow as soon as it has addresses. */
+export interface Tunnel {
+  /** What the server's script found. */
+  readonly remote: RemoteFacts;
+}
+
+/** A tunnel type. */
+export interface TunnelPlugin {
+  /** {@linkcode INTERFACE_VERSION}. */
+  readonly version: typeof INTERFACE_VERSION;
+  /** The word after `-t`: `[a-z0-9-]+`. */
+  readonly type: string;
+  /** Its line in `--help`. */
+  readonly summary: string;
+  /** The start of its devices' names, to which a number is added. */
+  readonly device: string;
+  /** The programs that it runs on this machine. */
+  readonly commands: readonly string[];
+  /** What it needs on this machine; looked at before connecting. */
+  checks(options: TunnelOptions): readonly Check[];
+  /** Makes the tunnel. */
+  open(context: TunnelContext, options: TunnelOptions): Promise<Tunnel>;
+}

@@ -1,0 +1,166 @@
+/**
+ * Undo: each change to this machine as data that says how to take it back.
+ * One mechanism for roll-back, stop and recovery. A step is never shell text,
+ * and can be done any number of times.
+ *
+ * @module
+ */
+import { CommandError, type CommandOutput, type Runner } from "./command.ts";
+import { DEVICE_REGEXP } from "./remote.ts";
+import { endTree, type ProcessId } from "./process.ts";
+import type { Family } from "./address.ts";
+
+/** Deletes what an `ip ... add` added; see ip(8). */
+export interface IpStep {
+  /** The step's kind. */
+  readonly kind: "ip";
+  /** Of which protocol. */
+  readonly family: Family;
+  /** What is deleted. */
+  readonly object: "link" | "route" | "rule";
+  /** Which one: the words behind `delete`. */
+  readonly words: readonly string[];
+}
+
+/** Ends a process, and what it started. */
+export interface ProcessStep extends ProcessId {
+  /** The step's kind. */
+  readonly kind: "process";
+}
+
+/** One change, and how to take it back. */
+export type UndoStep = IpStep | ProcessStep;
+
+/** The step that deletes a device. */
+export function deleteLink(device: string): IpStep {
+  return { kind: "ip", family: 4, object: "link", words: ["dev", device] };
+}
+
+/** A word that may stand in a line of `ip -batch`, where spaces split. */
+const WORD_REGEXP = /^[\w.:/%-]+$/;
+
+/**
+ * Reads a step from a state file.
+ *
+ * @returns The step, or `undefined` where it is none that pvpn writes.
+ */
+export function parseUndoStep(value: unknown): UndoStep | undefined {
+  if (typeof value !== "object" || value === null) return undefined;
+  const step = value as Record<string, unknown>;
+  if (step.kind === "process") {
+    const { pid, start } = step;
+    return Number.isSafeInteger(pid) && (pid as number) > 1 &&
+        typeof start === "string" && /^\d+$/.test(start)
+      ? { kind: "process", pid: pid as number, start }
+      : undefined;
+  }
+  const { kind, family, object, words } = step;
+  const known = kind === "ip" && (family === 4 || family === 6) &&
+    (object === "link" || object === "route" || object === "rule") &&
+    Array.isArray(words) && words.length > 0 &&
+    words.every((word) => typeof word === "string" && WORD_REGEXP.test(word));
+  if (!known) return undefined;
+  if (object === "link") {
+    // `ip link delete` also takes whole groups of devices.
+    const [dev, name, ...more] = words as string[];
+    if (dev !== "dev" || !DEVICE_REGEXP.test(name ?? "") || more.length > 0) {
+      return undefined;
+    }
+  }
+  return { kind, family, object, words };
+}
+
+/** What {@linkcode undoSteps} could not do. */
+export interface UndoFailure {
+  /** The step. */
+  readonly step: UndoStep;
+  /** Why. */
+  readonly reason: string;
+}
+
+/**
+ * Takes changes back, the last one first. Goes on after a failure; what is
+ * already gone is no failure.
+ *
+ * @returns The steps that failed, in the order in which they were recorded.
+ */
+export async function undoSteps(
+  steps: readonly UndoStep[],
+  runner: Runner,
+): Promise<UndoFailure[]> {
+  const failures: UndoFailure[] = [];
+  for (let end = steps.length; end > 0;) {
+    const last = steps[end - 1]!;
+    if (last.kind === "process") {
+      const reason = await failure(() => endTree(runner, last));
+      if (reason !== undefined) failures.unshift({ step: last, reason });
+      end -= 1;
+      continue;
+    }
+    const batch: IpStep[] = [];
+    for (let step = steps[end - 1]; end > 0; step = steps[--end - 1]) {
+      if (step?.kind !== "ip" || step.family !== last.family) break;
+      batch.push(step);
+    }
+    failures.unshift(...(await deleteAll(batch, runner)).reverse());
+  }
+  return failures;
+}
+
+async function failure(
+  act: () => Promise<unknown>,
+): Promise<string | undefined> {
+  try {
+    await act();
+  } catch (error) {
+    if (error instanceof CommandError) return error.message;
+    throw error;
+  }
+}
+
+async function deleteAll(
+  steps: readonly IpStep[],
+  runner: Runner,
+): Promise<UndoFailure[]> {
+  const lines = steps.map(({ object, words }) =>
+    [object, "delete", ...words].join(" ")
+  );
+  const output = await runner.change(
+    ["ip", `-${steps[0]!.family}`, "-force", "-batch", "-"],
+    { input: lines.join("\n") + "\n", anyStatus: true },
+  );
+  return batchErrors(output).filter(({ reason }) => !GONE_REGEXP.test(reason))
+    .flatMap(({ line, reason }) => {
+      const step = steps[line - 1];
+      return step === undefined ? [] : [{ step, reason }];
+    });
+}
+
+// ENOENT, ESRCH, ENODEV and what iproute2 and the kernel say instead; and a
+// family that the kernel does not have, of which nothing can be left.
+const GONE_REGEXP =
+  /No such (?:file or directory|process|device)|Cannot find device|FIB table does not exist|(?:Address family|Operation) not supported/;
+
+/** An error of one line of `ip -batch`. */
+export interface BatchError {
+  /** The number of the line, from 1. */
+  readonly line: number;
+  /** What `ip` said. */
+  readonly reason: string;
+}
+
+/** Reads which lines of an `ip -batch` failed, and why. */
+export function batchErrors(output: CommandOutput): BatchError[] {
+  const errors: BatchError[] = [];
+  let reason: string[] = [];
+  for (const text of output.stderr.split("\n")) {
+    const failed = /^Command failed .*:(\d+)$/.exec(text);
+    if (failed === null) {
+      if (text !== "") reason.push(text);
+      continue;
+    }
+    errors.push({ line: Number(failed[1]), reason: reason.join("; ") });
+    reason = [];
+  }
+  return errors;
+}

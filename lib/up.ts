@@ -1,0 +1,220 @@
+/**
+ * Brings a tunnel up, the first time or again: the plugin's devices, then
+ * addresses and routes on this machine.
+ *
+ * @module
+ */
+import {
+  formatAddress,
+  parseAddress,
+  parseRoute,
+  type Route,
+} from "./address.ts";
+import type { Runner } from "./command.ts";
+import { ExitCode, PvpnError } from "./errors.ts";
+import type { Journal } from "./journal.ts";
+import type { Keeper } from "./keeper.ts";
+import { addLine, applyIp } from "./link.ts";
+import type { Log } from "./log.ts";
+import { formatPair, type Pair } from "./pair.ts";
+import { findPeer, resolveFirstHop } from "./peer.ts";
+import { newToken, remoteCommand, type RemoteRequest } from "./remote.ts";
+import { coversServer, nexthopTo, planRoutes } from "./route.ts";
+import { type Carrier, carry } from "./session.ts";
+import { sessionArgv, type SshConfig } from "./ssh.ts";
+import type { Server } from "./state.ts";
+import type { TunnelContext, TunnelPlugin } from "./tunnel.ts";
+import type { IpStep, UndoStep } from "./undo.ts";
+
+/** What bringing a tunnel up depends on, beside what its journal says. */
+export interface UpRequest {
+  /** The tunnel's journal; hold the device's lock. */
+  readonly journal: Journal;
+  /** The tunnel's type. */
+  readonly plugin: TunnelPlugin;
+  /** What `ssh -G` says. */
+  readonly config: SshConfig;
+  /** The pairs that the server may choose from. */
+  readonly pairs: readonly Pair[];
+  /** Whether it was up before. */
+  readonly resume: boolean;
+  /** Whether the CPU has AES instructions. */
+  readonly aes: boolean;
+  /** Whether ssh may not ask on a terminal. */
+  readonly batch: boolean;
+  /** The pvpn binary that is to reconnect; none in the foreground. */
+  readonly after: string | undefined;
+  /** Whether what ssh says, and what the server runs, is shown. */
+  readonly verbose: boolean;
+  /** Runs commands. */
+  readonly runner: Runner;
+  /** Tells the user. */
+  readonly log: Log;
+  /** Ends the set-up. */
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Brings the tunnel up.
+ *
+ * @returns Its keeper, or `undefined` in a dry run.
+ * @throws {PvpnError} Why it is not up; undo what the journal has recorded.
+ */
+export async function bringUp(request: UpRequest): Promise<Keeper | undefined> {
+  const { journal, plugin, resume, runner, signal } = request;
+  const { device, mtu } = journal.state;
+  let carrier: Carrier | undefined;
+  const context = pluginContext(request, (started) => carrier = started);
+  const { remote } = await plugin.open(context, { device, mtu, resume });
+  if (carrier === undefined && !runner.dry) {
+    throw new TypeError(`Cannot use "${plugin.type}": it did not carry()`);
+  }
+  signal.throwIfAborted();
+  const routes = journal.state.routes.map(parseRoute);
+  const server = await findServer(request, routes, carrier?.keeper);
+  await configure(request, remote.pair, routes, server);
+  signal.throwIfAborted();
+  return carrier?.keeper;
+}
+
+function pluginContext(
+  request: UpRequest,
+  started: (carrier: Carrier) => void,
+): TunnelContext {
+  const { journal, config, aes, batch, runner, log, signal } = request;
+  const { host, sshArgs, mtu, device } = journal.state;
+  const remote: RemoteRequest = {
+    token: newToken(),
+    mtu,
+    pairs: request.pairs,
+    resume: request.resume,
+    trace: request.verbose,
+  };
+  let command = "";
+  return {
+    signal,
+    log,
+    query: (argv, options) => runner.query(argv, options),
+    async change(undo, argv, options) {
+      await journal.record(...undo);
+      return await runner.change(argv, options);
+    },
+    async ip(undo, lines) {
+      await journal.record(...undo);
+      await applyIp(4, lines, runner);
+    },
+    ssh(options, script) {
+      command = remoteCommand(script, remote);
+      return sessionArgv({ host, args: sshArgs }, {
+        ...{ config, aes, batch, options, command },
+        ...knownAddress(request),
+      });
+    },
+    async carry(argv) {
+      signal.throwIfAborted();
+      if (runner.dry) {
+        runner.start(argv);
+        return { device: "tunN", pair: request.pairs[0]! };
+      }
+      const carrier = await carry(argv, remote, {
+        ...{ runner, journal, log, signal, host, device, command },
+        verbose: request.verbose,
+        ...(request.after === undefined ? {} : { after: request.after }),
+      });
+      started(carrier);
+      return carrier.facts;
+    },
+  };
+}
+
+/**
+ * Where resolvers may be out of reach while the tunnel is down, ssh is told
+ * the address that it had.
+ */
+function knownAddress(request: UpRequest): { address?: string } {
+  const { server, routes, firstHop } = request.journal.state;
+  const closed = routes.includes("default");
+  return request.resume && closed && server !== undefined &&
+      firstHop === undefined
+    ? { address: server.address }
+    : {};
+}
+
+async function findServer(
+  request: UpRequest,
+  routes: readonly Route[],
+  keeper: Keeper | undefined,
+): Promise<Server | undefined> {
+  const { journal, config, runner, log } = request;
+  const { firstHop, host } = journal.state;
+  if (firstHop !== undefined) return { address: firstHop };
+  if (routes.length === 0) return undefined;
+  if (keeper === undefined) { // a dry run: what the name means now
+    const address = await resolveFirstHop(config.hostname, runner);
+    return { address, port: config.port };
+  }
+  const server = await findPeer(keeper.id, runner);
+  if (server === undefined) {
+    throw new PvpnError(
+      ExitCode.network,
+      `cannot tell which address the connection to "${host}" goes to, and ` +
+        `it must not be routed into itself`,
+      ["name the first SSH server, or the proxy, with -s HOST"],
+    );
+  }
+  const address = parseAddress(server.address);
+  if (address?.family === 4 && address.value >> 24n === 127n) {
+    log.warn(
+      `the connection to "${host}" goes to ${server.address}: if another ` +
+        `ssh carries it on, name that one's server with -s HOST`,
+    );
+  }
+  return server;
+}
+
+const same = (a: UndoStep) => (b: UndoStep) =>
+  JSON.stringify(a) === JSON.stringify(b);
+
+async function configure(
+  request: UpRequest,
+  pair: Pair,
+  routes: readonly Route[],
+  server: Server | undefined,
+): Promise<void> {
+  const { journal, resume, runner } = request;
+  const { device, slot, undo } = journal.state;
+  const nexthop = server !== undefined && coversServer(routes, server).byNetwork
+    ? await nexthopTo(server, device, runner)
+    : undefined;
+  const steps = planRoutes({ device, slot, pair, routes, server, nexthop });
+  const fresh = steps.filter((step) => !undo.some(same(step)));
+  await journal.update({
+    pair: formatPair(pair),
+    server,
+    undo: [...undo, ...fresh],
+  });
+  const lines = (family: 4 | 6) =>
+    steps.filter((step) => step.family === family).map(addLine);
+  const address = {
+    words: [
+      ...["address", "add", formatAddress(pair.local)],
+      ...["peer", formatAddress(pair.peer), "dev", device],
+    ],
+  };
+  // What closes IPv6 first: it has no hole that another step must make.
+  const keep = { keep: resume };
+  await applyIp(6, lines(6), runner, keep);
+  await applyIp(4, [address, ...lines(4)], runner, keep);
+  if (resume) await dropStale(journal, steps, runner);
+}
+
+/** Takes back the pin of a server that has another address now. */
+async function dropStale(
+  journal: Journal,
+  steps: readonly IpStep[],
+  runner: Runner,
+): Promise<void> {
+  const stale = (step: UndoStep) =>
+    step.kind === "ip" && step.object !== "link" && !steps.some(same(step));
+  if (journal.state.undo.some(stale)) await journal.undo(runner, stale);
+}

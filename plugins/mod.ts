@@ -1,0 +1,10 @@
+/**
+ * The tunnel types that are built in.
+ *
+ * @module
+ */
+import type { TunnelPlugin } from "../mod.ts";
+import { ssh3 } from "./ssh_3.ts";
+
+/** All of them, in the order in which `--help` lists them. */
+export const plugins: readonly TunnelPlugin[] = [ssh3];

@@ -1,0 +1,89 @@
+/** Packets on a device, as tcpdump tells them. */
+import type { Node } from "./node.ts";
+
+/** A running tcpdump. */
+export interface Capture {
+  /** Ends it; resolves to a line for each packet up to now, none is lost. */
+  stop(): Promise<string[]>;
+}
+
+/** Reads a stream line by line into an array, and wakes who waits for a line. */
+class Lines {
+  readonly lines: string[] = [];
+  readonly done: Promise<void>;
+  #ended = false;
+  #wake: (() => void) | undefined;
+
+  constructor(stream: ReadableStream<Uint8Array>) {
+    this.done = this.#read(stream);
+  }
+
+  async #read(stream: ReadableStream<Uint8Array>): Promise<void> {
+    let rest = "";
+    for await (const text of stream.pipeThrough(new TextDecoderStream())) {
+      const parts = (rest + text).split("\n");
+      rest = parts.pop() ?? "";
+      this.lines.push(...parts);
+      this.#wake?.();
+    }
+    this.#ended = true;
+    this.#wake?.();
+  }
+
+  /** Waits for a line that matches, from a position on; undefined at the end. */
+  async find(pattern: RegExp, from = 0): Promise<string | undefined> {
+    for (let i = from;; i++) {
+      while (i >= this.lines.length) {
+        if (this.#ended) return undefined;
+        await new Promise<void>((resolve) => this.#wake = resolve);
+      }
+      const line = this.lines[i] ?? "";
+      if (pattern.test(line)) return line;
+    }
+  }
+}
+
+/** Waits until tcpdump has printed all that the kernel has handed it. */
+async function drain(child: Deno.ChildProcess, errors: Lines): Promise<void> {
+  for (;;) {
+    // SIGUSR1 makes it tell: 3 packets captured, 4 packets received by filter
+    const from = errors.lines.length;
+    child.kill("SIGUSR1");
+    const line = await errors.find(/packets? received by filter/, from);
+    const all = errors.lines.slice(from).join(" ");
+    const captured = /(\d+) packets? captured/.exec(all)?.[1];
+    const received = /(\d+) packets? received by filter/.exec(all)?.[1];
+    if (line === undefined || Number(captured) >= Number(received)) return;
+  }
+}
+
+/**
+ * Watches a device of a node; resolves when tcpdump really captures.
+ *
+ * @param filter what to look for, e.g. `["ip6", "and", "not", "icmp6"]`
+ */
+export async function capture(
+  node: Node,
+  device: string,
+  filter: readonly string[] = [],
+): Promise<Capture> {
+  const child = node.spawn([
+    ...["tcpdump", "-n", "-l", "-U", "-p", "--immediate-mode", "-Z", "root"],
+    ...["-i", device, ...filter],
+  ]);
+  const packets = new Lines(child.stdout);
+  const errors = new Lines(child.stderr);
+  if (!(await errors.find(/listening on /))) {
+    await child.status;
+    throw new Error(`${node.name}: ${errors.lines.join("; ")}`);
+  }
+  node.own(child);
+  return {
+    async stop() {
+      await drain(child, errors);
+      child.kill("SIGINT");
+      await Promise.all([child.status, packets.done, errors.done]);
+      return packets.lines;
+    },
+  };
+}

@@ -1,0 +1,148 @@
+/**
+ * The process that keeps the namespaces of one node.
+ *
+ * It is the init of the node's pid namespace and reads from a pipe that only
+ * this process can write to. So however the owner ends, `kill -9` included, the
+ * pipe closes, the holder ends, and the kernel ends every process of the node
+ * and frees its devices: nothing has a name that could be left behind.
+ */
+
+/** What {@linkcode Holder.start} is told about a node. */
+export interface HolderOptions {
+  /** The node's name, which becomes its host name. */
+  name: string;
+  /** The folder for the node's files; it exists. */
+  dir: string;
+  /** Folders below /tmp that stay visible there. */
+  keep: readonly string[];
+  /** Whether everybody may open /dev/net/tun. */
+  openTun: boolean;
+}
+
+/** Private views of what a VPN changes; runs as the first process of the node. */
+const SETUP = `
+set -eu
+umask 022
+dir=$1 name=$2 open_tun=$3
+shift 3
+echo "$name" >/proc/sys/kernel/hostname
+cp -a /etc "$dir/etc"
+rm -rf "$dir/etc/ssh" "$dir/etc/resolv.conf" "$dir/etc/hosts" "$dir/etc/nsswitch.conf"
+sed -i "s|^root:.*|root:x:0:0:root:$dir/home:/bin/sh|" "$dir/etc/passwd"
+mkdir "$dir/etc/ssh" "$dir/home" "$dir/home/.ssh" "$dir/tmp"
+chmod 700 "$dir/home" "$dir/home/.ssh"
+mount --bind "$dir/etc" /etc
+mount -t sysfs sysfs /sys
+mount -t tmpfs -o mode=755 lab /run
+mount -t tmpfs -o mode=755 lab /var/log
+mount -t tmpfs -o mode=1777 lab "$dir/tmp"
+for keep; do
+  mkdir -p "$dir/tmp/\${keep#/tmp/}"
+  mount --bind "$keep" "$dir/tmp/\${keep#/tmp/}"
+done
+mount --rbind "$dir/tmp" /tmp
+mkdir /run/sshd
+if [ "$open_tun" = true ]; then
+  mount -t tmpfs -o mode=755 lab /dev/net
+  mknod -m 666 /dev/net/tun c 10 200
+fi
+# Addresses and routes of IPv6 are there at once, and do not change by themselves.
+for conf in all default lo; do
+  cd "/proc/sys/net/ipv6/conf/$conf"
+  echo 0 >disable_ipv6; echo 0 >accept_dad; echo 0 >accept_ra; echo 0 >router_solicitations
+done
+cd /
+ip link set lo up
+echo ready
+exec env --ignore-signal=CHLD cat # so the kernel reaps orphans
+`;
+
+/** The field of /proc/PID/stat that tells one process from a later one with its pid. */
+export function startTime(pid: number): string | undefined {
+  try {
+    const stat = Deno.readTextFileSync(`/proc/${pid}/stat`);
+    return stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19];
+  } catch {
+    return undefined;
+  }
+}
+
+/** The first child of a process, by its pid on the host. */
+export function childOf(pid: number): number | undefined {
+  try {
+    const pids = Deno.readTextFileSync(`/proc/${pid}/task/${pid}/children`);
+    const first = pids.split(" ")[0];
+    return first ? Number(first) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Reads a stream up to the first line; what was read is empty when it ended before. */
+async function firstLine(stream: ReadableStream<Uint8Array>): Promise<string> {
+  const reader = stream.pipeThrough(new TextDecoderStream()).getReader();
+  let text = "";
+  while (!text.includes("\n")) {
+    const { value, done } = await reader.read();
+    if (done) return "";
+    text += value;
+  }
+  await reader.cancel();
+  return text;
+}
+
+/** The namespaces of one node, and the process that keeps them. */
+export class Holder {
+  /** The init of the node, by its pid on the host. */
+  readonly pid: number;
+  readonly #unshare: Deno.ChildProcess;
+  readonly #input: WritableStreamDefaultWriter<Uint8Array>;
+
+  private constructor(unshare: Deno.ChildProcess, pid: number) {
+    this.#unshare = unshare;
+    this.#input = unshare.stdin.getWriter();
+    this.pid = pid;
+  }
+
+  /** Makes the namespaces and waits until the node's file systems are in place. */
+  static async start(options: HolderOptions): Promise<Holder> {
+    const { name, dir, keep, openTun } = options;
+    const unshare = new Deno.Command("unshare", {
+      args: [
+        ...["--net", "--mount", "--pid", "--uts", "--fork", "--kill-child"],
+        ...["--mount-proc", "sh", "-c", SETUP, "holder"],
+        ...[dir, name, String(openTun), ...keep],
+      ],
+      stdin: "piped",
+      stdout: "piped",
+      stderr: "piped",
+      detached: true, // so that Ctrl-C reaches the tests only
+    }).spawn();
+    const ready = (await firstLine(unshare.stdout)) === "ready\n";
+    const pid = childOf(unshare.pid);
+    if (ready && pid) {
+      await unshare.stderr.cancel();
+      return new Holder(unshare, pid);
+    }
+    await unshare.stdin.close();
+    const why = await new Response(unshare.stderr).text();
+    await unshare.status;
+    throw new Error(`cannot make the node ${name}: ${why.trim()}`);
+  }
+
+  /** Ends the node, all its processes too, without waiting. */
+  kill(): void {
+    try {
+      Deno.kill(this.pid, "SIGKILL");
+    } catch {
+      // It has ended by itself.
+    }
+  }
+
+  /** Ends the node; resolves when the last of its processes is gone. */
+  async stop(): Promise<void> {
+    this.kill();
+    await this.#input.close().catch(() => {});
+    await this.#unshare.status;
+  }
+}

@@ -1,0 +1,150 @@
+/** Tests of what make installs and removes, of make deps and make test. */
+import { assertEquals, assertMatch } from "@std/assert";
+import { counts } from "../tools/test.ts";
+import {
+  copyTree,
+  onlyCommands,
+  ROOT,
+  run,
+  script,
+  SHELL,
+  withDir,
+} from "./tools_tree.ts";
+
+Deno.test("make install honours PREFIX, MANPREFIX and DESTDIR", () =>
+  withDir(async (dir) => {
+    await copyTree(dir);
+    // -o: the stand-in counts as built.
+    const make = (target: string, ...variables: string[]) =>
+      run(["make", "-o", "pvpn", target, `DESTDIR=${dir}/dest`, ...variables], {
+        cwd: dir,
+      });
+    const cases: [string[], string, string][] = [
+      [[], "usr/local/bin", "usr/local/share/man/man8"],
+      [["PREFIX=/opt/x"], "opt/x/bin", "opt/x/share/man/man8"],
+      [["PREFIX=/usr", "MANPREFIX=/m"], "usr/bin", "m/man8"],
+    ];
+    for (const [variables, bin, man] of cases) {
+      const installed = await make("install", ...variables);
+      assertEquals(installed.code, 0, installed.all);
+      const { mode } = await Deno.stat(`${dir}/dest/${bin}/pvpn`);
+      assertEquals((mode ?? 0) & 0o777, 0o755);
+      const page = await Deno.readTextFile(`${dir}/dest/${man}/pvpn.8`);
+      assertEquals(page, "stand-in for man/pvpn.8\n");
+      const removed = await make("uninstall", ...variables);
+      assertEquals(removed.code, 0, removed.all);
+      const left = await run(["find", `${dir}/dest`, "-type", "f"]);
+      assertEquals(left.all, "");
+    }
+  }));
+
+Deno.test("make clean removes what make made, and nothing else", () =>
+  withDir(async (dir) => {
+    await copyTree(dir);
+    const before = await run(["find", ".", "!", "-name", "pvpn"], { cwd: dir });
+    for (const made of ["vendor/x", "dist", "tools/offline/node_modules/x"]) {
+      await Deno.mkdir(`${dir}/${made}`, { recursive: true });
+    }
+    const { code, all } = await run(["make", "clean"], { cwd: dir });
+    assertEquals(code, 0, all);
+    const after = await run(["find", "."], { cwd: dir });
+    assertEquals([...after.lines].sort(), [...before.lines].sort());
+  }));
+
+Deno.test("make deps names what is missing, where it cannot install it", () =>
+  withDir(async (dir) => {
+    const PATH = await onlyCommands(`${dir}/bin`, ...SHELL);
+    // Hides what this machine has: deps looks into the sbin directories too.
+    const text = await Deno.readTextFile(`${ROOT}tools/deps`);
+    await script(`${dir}/deps`, text.replace(/^PATH=.*$/m, ""));
+    const { code, all } = await run([`${dir}/deps`], { env: { PATH } });
+    assertEquals(code, 1, all);
+    assertMatch(all, /^deps: missing: .*openssh-client openssh-server/);
+    assertMatch(all, /Debian's names/);
+  }));
+
+Deno.test("make deps installs packages without starting their services", () =>
+  withDir(async (dir) => {
+    const bin = await onlyCommands(`${dir}/bin`, ...SHELL, "chmod");
+    const policy = `${dir}/policy-rc.d`;
+    await script(`${bin}/id`.replace("/bin/id", "/root/id"), "echo 0");
+    await script(
+      `${dir}/root/apt-get`,
+      `echo "$@" >>"${dir}/log"; "${policy}"; echo "policy $?" >>"${dir}/log"`,
+    );
+    await script(`${dir}/root/systemctl`, `echo "$@" >>"${dir}/log"`);
+    const text = (await Deno.readTextFile(`${ROOT}tools/deps`))
+      .replace(/^PATH=.*$/m, "").replace("/usr/sbin/policy-rc.d", policy);
+    await script(`${dir}/tools/deps`, text);
+    await script(`${dir}/tools/with-deno`, "echo own");
+    const { code, all } = await run([`${dir}/tools/deps`], {
+      env: { PATH: `${dir}/root:${bin}` },
+    });
+    assertEquals(code, 0, all);
+    const log = await Deno.readTextFile(`${dir}/log`);
+    assertMatch(log, /^update\npolicy 101\ninstall .* openssh-server .*\n/);
+    assertMatch(log, /policy 101\ndisable ssh\.service ssh\.socket\n$/);
+    await Deno.stat(policy).then(
+      () => {
+        throw new Error("policy-rc.d is left behind");
+      },
+      () => {},
+    );
+  }));
+
+Deno.test("make test reads the counts of deno test's closing line", () => {
+  const read = (line: string) => counts(`ok | 9 passed | 0 failed\n${line}\n`);
+  assertEquals(
+    read("FAILED | 2 passed (3 steps) | 4 failed (1 step) | 1 ignored (83ms)"),
+    { passed: 2, failed: 4, skipped: 1 },
+  );
+  assertEquals(
+    read("ok | 12 passed (3 steps) | 0 failed | 1 ignored (2 steps) (1m2s)"),
+    { passed: 12, failed: 0, skipped: 3 },
+  );
+  assertEquals(
+    read(
+      "\x1b[0m\x1b[32mok\x1b[0m | 1 passed | 0 failed | 6 filtered out (6ms)",
+    ),
+    { passed: 1, failed: 0, skipped: 0 },
+  );
+  assertEquals(read("killed"), undefined);
+});
+
+Deno.test("make test ends with the counts, and fails if it should", () =>
+  withDir(async (dir) => {
+    const files: Record<string, string> = {
+      good: `Deno.test("good", () => {});`,
+      bad: `Deno.test("bad", () => { throw new Error("bad"); });`,
+      skipped: `Deno.test.ignore("skipped", () => {});`,
+      broken: `throw new Error("broken");`,
+      untyped: `const n: number = "untyped"; Deno.test(\`\${n}\`, () => {});`,
+      crash: `Deno.test("crash", () => { Deno.kill(Deno.pid, "SIGKILL"); });`,
+    };
+    for (const [name, text] of Object.entries(files)) {
+      await Deno.writeTextFile(`${dir}/${name}_test.ts`, text);
+    }
+    const cases: [string[], Record<string, string>, number, string][] = [
+      [["good"], {}, 0, "1 passed, 0 failed, 0 skipped"],
+      [["good", "skipped"], {}, 0, "1 passed, 0 failed, 1 skipped"],
+      [["good", "skipped"], { CI: "true" }, 1, "1 passed, 0 failed, 1 skipped"],
+      [["good", "bad"], {}, 1, "1 passed, 1 failed, 0 skipped"],
+      [["good", "bad"], { FILTER: "good" }, 0, "1 passed, 0 failed, 0 skipped"],
+      [["good"], { FILTER: "none" }, 1, "0 passed, 0 failed, 0 skipped"],
+      [["skipped"], {}, 1, "0 passed, 0 failed, 1 skipped"],
+      [["good", "broken"], {}, 1, "1 passed, 1 failed, 0 skipped"],
+      [["good", "untyped"], {}, 1, "0 passed, 1 failed, 0 skipped"],
+      [["good", "crash"], {}, 1, "0 passed, 1 failed, 0 skipped"],
+    ];
+    for (const [names, env, code, last] of cases) {
+      const outcome = await run([
+        Deno.execPath(),
+        "run",
+        "-A",
+        "tools/test.ts",
+        ...names.map((name) => `${dir}/${name}_test.ts`),
+      ], { env });
+      assertEquals(outcome.lines.at(-1), last, outcome.all);
+      assertEquals(outcome.code, code, outcome.all);
+    }
+  }));
