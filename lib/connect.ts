@@ -14,7 +14,7 @@ import { candidatePairs, type Pair, type PairRequest } from "./pair.ts";
 import { resolveFirstHop } from "./peer.ts";
 import { self } from "./process.ts";
 import type { Registry } from "./registry.ts";
-import { readRoutes } from "./route.ts";
+import { parseRoutingTable, SHOW_ROUTES } from "./route.ts";
 import { configArgv, parseConfig, type SshConfig } from "./ssh.ts";
 import { explainSshFailure } from "./ssh_failure.ts";
 import { STATE_VERSION } from "./state.ts";
@@ -61,7 +61,7 @@ export interface Environment {
 
 /** A tunnel that is up, and still this process's. */
 export interface Connected {
-  /** Its journal; undefined state is impossible here. */
+  /** Its journal. */
   readonly journal: Journal;
   /** Its keeper; none in a dry run. */
   readonly keeper: Keeper | undefined;
@@ -105,12 +105,12 @@ async function requireChecks(
 async function survey(request: ConnectRequest, env: Environment) {
   const { runner } = env;
   const { host, sshArgs, firstHop, pair, routes } = request;
-  const [me, routing, config, hop] = await Promise.all([
-    self(runner),
-    readRoutes(runner),
+  const [me, config, hop] = await Promise.all([
+    self(runner, SHOW_ROUTES),
     sshConfig(host, sshArgs, runner),
     firstHop === undefined ? undefined : resolveFirstHop(firstHop, runner),
   ]);
+  const routing = parseRoutingTable(me.stdout);
   const networks = routes.filter((route) => route !== "default");
   const pairs = candidatePairs(pair, routing.taken, networks);
   return { me, routing, config, hop, pairs };
@@ -172,15 +172,14 @@ export async function connect(
     });
     return { journal, keeper, release };
   } catch (error) {
-    await closeAfter(error, journal, env);
+    await rollBack(journal, env);
     await release({ remove: true });
     throw error;
   }
 }
 
 /** Undoes after a failure; a failure of the undo is told, not thrown. */
-export async function closeAfter(
-  _error: unknown,
+export async function rollBack(
   journal: Journal,
   { runner, log }: Environment,
 ): Promise<void> {

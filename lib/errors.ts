@@ -37,6 +37,7 @@ export type ExitCode = typeof ExitCode[keyof typeof ExitCode];
 
 /** An error whose text is meant for the user: the cause first, in words. */
 export class PvpnError extends Error {
+  /** The class's name. */
   override readonly name: string = "PvpnError";
   /** The exit status with which the program ends. */
   readonly code: ExitCode;
@@ -44,9 +45,12 @@ export class PvpnError extends Error {
   readonly hints: readonly string[];
 
   /**
+   * Makes an error.
+   *
    * @param code The exit status with which the program ends.
    * @param message The cause: lower case, no full stop, values quoted.
    * @param hints What to do or type next; one line each.
+   * @param options As for `Error`.
    */
   constructor(
     code: ExitCode,
@@ -62,9 +66,15 @@ export class PvpnError extends Error {
 
 /** A command line that cannot be understood; exit status 2. */
 export class UsageError extends PvpnError {
+  /** The class's name. */
   override readonly name = "UsageError";
 
-  /** See {@linkcode PvpnError}. */
+  /**
+   * Makes an error.
+   *
+   * @param message The cause.
+   * @param hints What to do or type next; one line each.
+   */
   constructor(message: string, ...hints: string[]) {
     super(ExitCode.usage, message, hints);
   }
@@ -72,9 +82,14 @@ export class UsageError extends PvpnError {
 
 /** The run was ended by a signal; exit status 130. */
 export class InterruptedError extends PvpnError {
+  /** The class's name. */
   override readonly name = "InterruptedError";
 
-  /** @param signal The signal's name, such as `SIGINT`. */
+  /**
+   * Makes an error.
+   *
+   * @param signal The signal's name, such as `SIGINT`.
+   */
   constructor(signal: string) {
     super(ExitCode.interrupted, `interrupted by ${signal}`);
   }

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { closeAfter, type Connected, type Environment } from "./connect.ts";
+import { type Connected, type Environment, rollBack } from "./connect.ts";
 import { InterruptedError } from "./errors.ts";
 import type { Keeper } from "./keeper.ts";
 import { retry } from "./reconnect.ts";
@@ -34,7 +34,7 @@ export async function hold(
       env.log.info(`"${journal.state.device}" is connected again`);
     }
   } catch (error) {
-    await closeAfter(error, journal, env);
+    await rollBack(journal, env);
     await release({ remove: true });
     const service = error instanceof InterruptedError &&
       !error.message.endsWith("SIGINT");

@@ -5,7 +5,6 @@
  *
  * @module
  */
-import { join } from "@std/path";
 import type { Runner } from "./command.ts";
 import { ExitCode, PvpnError } from "./errors.ts";
 import { acquire, type Lock } from "./lock.ts";
@@ -84,8 +83,8 @@ export class StateDir {
       const device = pattern.exec(name)?.[1] ?? "";
       if (DEVICE_REGEXP.test(device)) names.add(device);
     }
-    const order = new Intl.Collator("en", { numeric: true });
-    return [...names].sort(order.compare);
+    // tun2 before tun10. (Intl.Collator, for the same, takes 20 ms to load.)
+    return [...names].sort((a, b) => a.length - b.length || (a < b ? -1 : 1));
   }
 
   /**
@@ -140,7 +139,7 @@ export class StateDir {
 
   /** The path of one of a device's files. */
   file(device: string, kind: "json" | "json.new" | "lock"): string {
-    return join(this.path, `${device}.${kind}`);
+    return `${this.path}/${device}.${kind}`;
   }
 
   /** Removes the folder where nothing is in it any more. */

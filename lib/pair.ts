@@ -143,10 +143,14 @@ function chosenPairs(request: PairRequest, taken: readonly Prefix[]): Pair[] {
     local.value !== peer.value &&
     (request.local !== "any" || free(local)) &&
     (request.peer !== "any" || free(peer));
-  const pairs = POOLS.flatMap((pool) =>
-    Array.from({ length: TRIES_PER_POOL }, () => draw(pool))
-      .filter(usable).slice(0, PAIRS_PER_POOL)
-  );
+  const pairs: Pair[] = [];
+  for (const pool of POOLS) {
+    const wanted = pairs.length + PAIRS_PER_POOL;
+    for (let i = 0; i < TRIES_PER_POOL && pairs.length < wanted; i++) {
+      const pair = draw(pool);
+      if (usable(pair)) pairs.push(pair);
+    }
+  }
   if (pairs.length > 0) return pairs;
   throw new PvpnError(
     ExitCode.network,

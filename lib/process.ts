@@ -6,7 +6,7 @@
  *
  * @module
  */
-import type { Runner } from "./command.ts";
+import type { Argv, Runner } from "./command.ts";
 import { ExitCode, PvpnError } from "./errors.ts";
 
 /** A process, for as long as the machine runs. */
@@ -33,14 +33,18 @@ export function parseStat(line: string): ProcessId | undefined {
 }
 
 const SELF_SCRIPT = `
-read -r stat <"/proc/$PPID/stat" && echo "$stat"
+aes=
+read -r stat <"/proc/$PPID/stat"
+echo "$stat"
 while read -r line; do
   case $line in
     flags* | Features*)
-      case " $line " in *" aes "*) echo aes ;; esac
+      case " $line " in *" aes "*) aes=aes ;; esac
       break ;;
   esac
 done </proc/cpuinfo
+echo "$aes"
+exec "$@"
 `.trim();
 
 /** What this process and its machine are. */
@@ -51,17 +55,27 @@ export interface Self {
   readonly aes: boolean;
 }
 
-/** Finds out who this process is, which Deno itself cannot tell. */
-export async function self(runner: Runner): Promise<Self> {
-  const { stdout } = await runner.query(["sh", "-c", SELF_SCRIPT]);
-  const [stat = "", aes] = stdout.split("\n");
+/**
+ * Finds out who this process is, which Deno itself cannot tell; and runs a
+ * command, because two processes take longer than one that becomes another.
+ *
+ * @returns Who it is, and what the command printed.
+ */
+export async function self(
+  runner: Runner,
+  argv: Argv,
+): Promise<Self & { stdout: string }> {
+  const output = await runner.query(
+    ["sh", "-c", SELF_SCRIPT, "pvpn", ...argv],
+  );
+  const [stat = "", aes = "", ...rest] = output.stdout.split("\n");
   const id = parseStat(stat);
   if (id === undefined) {
     throw new PvpnError(ExitCode.unexpected, "/proc cannot be read", [
       "pvpn needs /proc mounted",
     ]);
   }
-  return { id, aes: aes === "aes" };
+  return { id, aes: aes === "aes", stdout: rest.join("\n") };
 }
 
 // Arguments: what to do, then PID START pairs.

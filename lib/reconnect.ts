@@ -4,10 +4,9 @@
  *
  * @module
  */
-import { closeAfter, type Environment, sshConfig } from "./connect.ts";
+import { type Environment, rollBack, sshConfig } from "./connect.ts";
 import { InterruptedError, PvpnError } from "./errors.ts";
-import type { Journal } from "./journal.ts";
-import { Journal as OpenJournal } from "./journal.ts";
+import { Journal } from "./journal.ts";
 import type { Keeper } from "./keeper.ts";
 import { type Pair, parsePairRequest } from "./pair.ts";
 import { self } from "./process.ts";
@@ -59,7 +58,7 @@ export async function retry(
   const { runner, log, signal } = env;
   const { state } = journal;
   const plugin = env.registry.get(state.type);
-  const me = await self(runner);
+  const me = await self(runner, ["true"]);
   const isProcess = (step: { kind: string }) => step.kind === "process";
   const lived = Date.now() - Date.parse(state.since ?? "");
   await journal.update({
@@ -116,7 +115,7 @@ export async function reconnect(
   try {
     const state = await dir.read(device);
     if (state === undefined) return; // stopped in the meantime
-    const journal = new OpenJournal(dir, state);
+    const journal = new Journal(dir, state);
     try {
       if (state.phase === "connecting") {
         // Whoever was connecting died before it was up.
@@ -127,7 +126,7 @@ export async function reconnect(
       remove = false;
     } catch (error) {
       if (!(error instanceof InterruptedError)) remove = false;
-      else await closeAfter(error, journal, env);
+      else await rollBack(journal, env);
       throw error;
     }
   } finally {

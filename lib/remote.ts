@@ -77,9 +77,11 @@ trap undo EXIT
 trap 'exit 1' HUP INT TERM PIPE
 
 taken() {
-  for one; do
-    ip -4 route show table all match "$one" || echo failed
-  done | while read -r type prefix _; do
+  {
+    ip -4 route show table all match "$1" || echo failed &
+    ip -4 route show table all match "$2" || echo failed
+    wait
+  } | while read -r type prefix _; do
     case $type in default | 0.0.0.0/1 | 128.0.0.0/1) continue ;; esac
     case $prefix in default) continue ;; esac
     case $type in *.*) echo "$type" ;; *) echo "$prefix" ;; esac
@@ -104,8 +106,8 @@ address() {
 }
 up() {
   why=$({
-    ip address add "$local" peer "$peer" dev "$device" &&
-    ip link set dev "$device" mtu "$mtu" up
+    ip address add "$local" peer "$peer" dev "$device" &
+    ip link set dev "$device" mtu "$mtu" up && wait $!
   } 2>&1) || fail ip $why
 }
 
@@ -115,7 +117,8 @@ index_of "$device"
 index=$i
 [ -n "$index" ] || fail device $device
 read -r old_mtu <"/sys/class/net/$device/mtu"
-case $(ip link show dev "$device") in *[\\<,]UP[\\>,]*) old_state=up ;; *) old_state=down ;; esac
+read -r flags <"/sys/class/net/$device/flags"
+[ $((flags & 1)) = 0 ] && old_state=down || old_state=up
 address "$@"
 changed=yes
 up

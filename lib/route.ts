@@ -17,7 +17,7 @@ import {
   type Prefix,
   type Route,
 } from "./address.ts";
-import type { Runner } from "./command.ts";
+import type { Argv, Runner } from "./command.ts";
 import { ExitCode, PvpnError } from "./errors.ts";
 import type { Pair } from "./pair.ts";
 import type { Server } from "./state.ts";
@@ -60,10 +60,14 @@ function parseRoutes(json: string): RouteEntry[] {
   return JSON.parse(json || "[]") as RouteEntry[];
 }
 
-/** Reads this machine's IPv4 routes, of all tables. */
-export async function readRoutes(runner: Runner): Promise<RoutingTable> {
-  const argv = ["ip", "-4", "-json", "route", "show", "table", "all"];
-  const routes = parseRoutes((await runner.query(argv)).stdout);
+/** Prints this machine's IPv4 routes, of all tables. */
+export const SHOW_ROUTES: Argv = [
+  ...["ip", "-4", "-json", "route", "show", "table", "all"],
+];
+
+/** Reads what {@linkcode SHOW_ROUTES} prints. */
+export function parseRoutingTable(json: string): RoutingTable {
+  const routes = parseRoutes(json);
   const prefixes = routes.map(({ dst }) => parsePrefix(dst, 4));
   return {
     // 0.0.0.0/1 and 128.0.0.0/1 are how some VPNs write "default".

@@ -43,6 +43,8 @@ export interface SessionContext extends KeeperOptions {
   readonly command: string;
   /** Whether everything that ssh says is shown. */
   readonly verbose: boolean;
+  /** Called when ssh says that it has logged in: its connection is there. */
+  readonly authenticated: (keeper: Keeper) => void;
 }
 
 /** A carrier that is ready. */
@@ -62,21 +64,33 @@ const DEBUG_REGEXP =
  *
  * @param argv The carrier's argument vector.
  * @param request What the server's script was sent with.
+ * @param prepared What has to be done before the carrier runs.
  * @param context The rest.
  * @throws {PvpnError} Why it is not ready; undo what was recorded.
  */
 export async function carry(
   argv: Argv,
   request: RemoteRequest,
+  prepared: Promise<unknown> | undefined,
   context: SessionContext,
 ): Promise<Carrier> {
   const { runner, journal, signal } = context;
-  const keeper = await Keeper.start(argv, context, runner);
-  await journal.record({ kind: "process", ...keeper.id });
-  signal.throwIfAborted();
-  await keeper.go();
-  const facts = await ready(keeper, request, context);
-  return { keeper, facts };
+  const [keeper, done] = await Promise.allSettled([
+    Keeper.start(argv, context, runner),
+    prepared,
+  ]);
+  if (keeper.status === "rejected") throw keeper.reason;
+  const { value } = keeper;
+  try {
+    if (done.status === "rejected") throw done.reason;
+    await journal.record({ kind: "process", ...value.id });
+    signal.throwIfAborted();
+    await value.go();
+    return { keeper: value, facts: await ready(value, request, context) };
+  } catch (error) {
+    await value.release(); // without "go" it ends now, else by its undo
+    throw error;
+  }
 }
 
 /** A promise that rejects when the signal is aborted, or a deadline passes. */
@@ -172,6 +186,7 @@ async function ready(
         READY_DEADLINE,
         late(host, "set its end up", READY_DEADLINE),
       );
+      context.authenticated(keeper);
     }
     show(line, context);
     // With a tunnel open, ssh stays when the server's command has ended. What

@@ -66,11 +66,14 @@ export interface TunnelContext {
    * program that runs the vector of {@linkcode TunnelContext.ssh}. ssh's
    * standard error must come out as that process's.
    *
+   * @param argv What to run.
+   * @param prepared Set-up on this machine that has to be done before it
+   * runs; both go on at the same time until then.
    * @returns What the server's script found, when it has said that it is
    * ready.
    * @throws {PvpnError} Why it is not.
    */
-  carry(argv: Argv): Promise<RemoteFacts>;
+  carry(argv: Argv, prepared?: Promise<unknown>): Promise<RemoteFacts>;
 }
 
 /** A tunnel through which packets can flow as soon as it has addresses. */

@@ -63,24 +63,34 @@ export interface UpRequest {
 export async function bringUp(request: UpRequest): Promise<Keeper | undefined> {
   const { journal, plugin, resume, runner, signal } = request;
   const { device, mtu } = journal.state;
+  const routes = journal.state.routes.map(parseRoute);
   let carrier: Carrier | undefined;
-  const context = pluginContext(request, (started) => carrier = started);
+  let server: Promise<Server | undefined> | undefined;
+  const context = pluginContext(request, {
+    started: (started) => carrier = started,
+    authenticated(keeper) {
+      // While the server sets its end up.
+      server ??= findServer(request, routes, keeper);
+      server.catch(() => {}); // awaited below, or the set-up failed anyway
+    },
+  });
   const { remote } = await plugin.open(context, { device, mtu, resume });
   if (carrier === undefined && !runner.dry) {
     throw new TypeError(`Cannot use "${plugin.type}": it did not carry()`);
   }
   signal.throwIfAborted();
-  const routes = journal.state.routes.map(parseRoute);
-  const server = await findServer(request, routes, carrier?.keeper);
-  await configure(request, remote.pair, routes, server);
+  server ??= findServer(request, routes, carrier?.keeper);
+  await configure(request, remote.pair, routes, await server);
   signal.throwIfAborted();
   return carrier?.keeper;
 }
 
-function pluginContext(
-  request: UpRequest,
-  started: (carrier: Carrier) => void,
-): TunnelContext {
+interface Events {
+  started(carrier: Carrier): void;
+  authenticated(keeper: Keeper): void;
+}
+
+function pluginContext(request: UpRequest, events: Events): TunnelContext {
   const { journal, config, aes, batch, runner, log, signal } = request;
   const { host, sshArgs, mtu, device } = journal.state;
   const remote: RemoteRequest = {
@@ -110,18 +120,20 @@ function pluginContext(
         ...knownAddress(request),
       });
     },
-    async carry(argv) {
+    async carry(argv, prepared) {
       signal.throwIfAborted();
       if (runner.dry) {
+        await prepared;
         runner.start(argv);
         return { device: "tunN", pair: request.pairs[0]! };
       }
-      const carrier = await carry(argv, remote, {
+      const carrier = await carry(argv, remote, prepared, {
         ...{ runner, journal, log, signal, host, device, command },
         verbose: request.verbose,
+        authenticated: events.authenticated,
         ...(request.after === undefined ? {} : { after: request.after }),
       });
-      started(carrier);
+      events.started(carrier);
       return carrier.facts;
     },
   };

@@ -43,16 +43,14 @@ export const ssh3: TunnelPlugin = {
     context: TunnelContext,
     { device, mtu, resume }: TunnelOptions,
   ): Promise<Tunnel> {
-    if (!resume) {
-      // Made before ssh takes it, and persistent: it outlives ssh, so that a
-      // lost connection drops packets instead of letting them out in clear.
-      // No IPv6 link-local address: nobody would answer what it sends.
-      const words = (line: string) => ({ words: line.split(" ") });
-      await context.ip([deleteLink(device)], [
-        words(`tuntap add dev ${device} mode tun`),
-        words(`link set dev ${device} mtu ${mtu} addrgenmode none up`),
-      ]);
-    }
+    // Made before ssh takes it, and persistent: it outlives ssh, so that a
+    // lost connection drops packets instead of letting them out in clear.
+    // No IPv6 link-local address: nobody would answer what it sends.
+    const words = (line: string) => ({ words: line.split(" ") });
+    const made = resume ? undefined : context.ip([deleteLink(device)], [
+      words(`tuntap add dev ${device} mode tun`),
+      words(`link set dev ${device} mtu ${mtu} addrgenmode none up`),
+    ]);
     const unit = device.slice("tun".length);
     // The server's unit is any: sshd takes a free one, or the one that
     // tunnel="N" in authorized_keys gives, and says which in SSH_TUNNEL.
@@ -63,6 +61,6 @@ export const ssh3: TunnelPlugin = {
         hold: "while read -r _; do :; done",
       },
     );
-    return { remote: await context.carry(argv) };
+    return { remote: await context.carry(argv, made) };
   },
 };

@@ -46,14 +46,16 @@ class Lines {
 /** Waits until tcpdump has printed all that the kernel has handed it. */
 async function drain(child: Deno.ChildProcess, errors: Lines): Promise<void> {
   for (;;) {
-    // SIGUSR1 makes it tell: 3 packets captured, 4 packets received by filter
+    // SIGUSR1 makes it tell: "3 packets captured, 4 packets received by
+    // filter, 0 packets dropped by kernel".
     const from = errors.lines.length;
     child.kill("SIGUSR1");
-    const line = await errors.find(/packets? received by filter/, from);
-    const all = errors.lines.slice(from).join(" ");
-    const captured = /(\d+) packets? captured/.exec(all)?.[1];
-    const received = /(\d+) packets? received by filter/.exec(all)?.[1];
-    if (line === undefined || Number(captured) >= Number(received)) return;
+    const line = await errors.find(/ received by filter/, from);
+    if (line === undefined) return; // the device has gone, and tcpdump with it
+    const [captured = 0, received = 0, dropped = 0] =
+      line.match(/\d+(?= packets? )/g)?.map(Number) ?? [];
+    if (dropped > 0) throw new Error(`${dropped} packets were not captured`);
+    if (captured >= received) return;
   }
 }
 
@@ -69,6 +71,7 @@ export async function capture(
 ): Promise<Capture> {
   const child = node.spawn([
     ...["tcpdump", "-n", "-l", "-U", "-p", "--immediate-mode", "-Z", "root"],
+    ...["-s", "512", "-B", "8192"], // room for thousands of packets at once
     ...["-i", device, ...filter],
   ]);
   const packets = new Lines(child.stdout);
@@ -80,10 +83,9 @@ export async function capture(
   node.own(child);
   return {
     async stop() {
-      await drain(child, errors);
-      child.kill("SIGINT");
+      await drain(child, errors).finally(() => child.kill("SIGINT"));
       await Promise.all([child.status, packets.done, errors.done]);
-      return packets.lines;
+      return packets.lines.filter((line) => line !== "");
     },
   };
 }

@@ -26,10 +26,12 @@ umask 022
 dir=$1 name=$2 open_tun=$3
 shift 3
 echo "$name" >/proc/sys/kernel/hostname
-cp -a /etc "$dir/etc"
+mkdir "$dir/etc" "$dir/home" "$dir/home/.ssh" "$dir/tmp"
+mount -t tmpfs -o mode=755 lab "$dir/etc"
+cp -a /etc/. "$dir/etc"
 rm -rf "$dir/etc/ssh" "$dir/etc/resolv.conf" "$dir/etc/hosts" "$dir/etc/nsswitch.conf"
 sed -i "s|^root:.*|root:x:0:0:root:$dir/home:/bin/sh|" "$dir/etc/passwd"
-mkdir "$dir/etc/ssh" "$dir/home" "$dir/home/.ssh" "$dir/tmp"
+mkdir "$dir/etc/ssh"
 chmod 700 "$dir/home" "$dir/home/.ssh"
 mount --bind "$dir/etc" /etc
 mount -t sysfs sysfs /sys

@@ -13,9 +13,12 @@ export interface Reached {
 const TCP =
   'exec 3<>"/dev/tcp/$0/$1" && read -r ok <&3 && read -r who <&3 && ' +
   'echo "$ok $who"';
-const UDP =
-  'exec 3<>"/dev/udp/$0/$1" && echo ping >&3 && read -r answer <&3 && ' +
-  'echo "$answer"';
+const UDP = 'exec 3<>"/dev/udp/$0/$1" && echo ping >&3 && head -c 5 <&3';
+
+/** The last words of bash, e.g. "Connection refused". */
+function reason(stderr: string): string {
+  return stderr.trim().split(": ").at(-1) ?? "";
+}
 
 async function ask(
   node: Node,
@@ -28,7 +31,7 @@ async function ask(
     ...argv,
     String(ECHO_PORT),
   ]);
-  const error = code === 124 ? "timed out" : stderr.trim() || `exit ${code}`;
+  const error = code === 124 ? "timed out" : reason(stderr) || `exit ${code}`;
   return { answer: stdout.trim(), error };
 }
 

@@ -60,23 +60,28 @@ function describe(path: string, shown: string, cache: HashCache): string {
 }
 
 /** Lists a folder of the node; the host's folders that show in it are left out. */
-function tree(node: Node, top: string, cache: HashCache): string[] {
+function tree(
+  node: Node,
+  top: string,
+  name: string,
+  cache: HashCache,
+): string[] {
   const lines: string[] = [];
-  const visit = (shown: string) => {
-    const path = node.root + shown;
+  const visit = (path: string, shown: string) => {
     try {
-      lines.push(describe(path, shown, cache));
-      if (!Deno.lstatSync(path).isDirectory || node.kept.includes(shown)) {
-        return;
+      lines.push(describe(node.root + path, shown, cache));
+      const { isDirectory } = Deno.lstatSync(node.root + path);
+      if (!isDirectory || node.kept.includes(path)) return;
+      const names = [...Deno.readDirSync(node.root + path)];
+      for (const { name } of names.sort((a, b) => a.name < b.name ? -1 : 1)) {
+        visit(`${path}/${name}`, `${shown}/${name}`);
       }
-      const names = [...Deno.readDirSync(path)].map(({ name }) => name).sort();
-      for (const name of names) visit(`${shown}/${name}`);
     } catch (error) {
       // Gone while we looked: what compares snapshots looks again.
       if (!(error instanceof Deno.errors.NotFound)) throw error;
     }
   };
-  visit(top);
+  visit(top, name);
   return lines;
 }
 
@@ -86,10 +91,10 @@ export async function takeSnapshot(
   cache: HashCache,
 ): Promise<string> {
   const lines = await kernelState(node);
-  const folders = ["/etc", "/run", "/tmp", "/var/log", "/dev/net", node.home];
-  for (const folder of folders) {
-    lines.push(`== ${folder}`, ...tree(node, folder, cache));
+  for (const folder of ["/etc", "/run", "/tmp", "/var/log", "/dev/net"]) {
+    lines.push(`== ${folder}`, ...tree(node, folder, folder, cache));
   }
+  lines.push("== ~", ...tree(node, node.home, "~", cache));
   const processes = await node.processes();
   const shown = processes.map(({ comm, args }) => `${comm}: ${args}`).sort();
   return [...lines, "== processes", ...shown, ""].join("\n");

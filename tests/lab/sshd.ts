@@ -54,8 +54,12 @@ export class Sshd {
     this.pidFile = `${this.#dir}/pid`;
   }
 
-  /** Starts it; resolves when it listens. Extra lines win over the lab's. */
+  /**
+   * Starts it, again if it runs; resolves when it listens. Extra lines win over
+   * the lab's.
+   */
   async start(extra: readonly string[] = []): Promise<void> {
+    await this.stop();
     await Deno.mkdir(this.#dir, { recursive: true });
     await Deno.writeTextFile(
       `${this.#dir}/config`,
@@ -89,11 +93,12 @@ export class Sshd {
 
   /** Ends the listener and all sessions at once, as if the machine was gone. */
   async stop(): Promise<void> {
+    if (!this.#listener) return;
     const script = 'for p in /proc/[0-9]*; do read -r c <"$p/comm" && ' +
       'case $c in sshd*) kill -9 "${p#/proc/}"; found=1;; esac; done 2>/dev/null' +
       '; [ -z "${found-}" ]';
     while ((await this.#node.run(["sh", "-c", script])).code !== 0);
-    await this.#listener?.status;
+    await this.#listener.status;
     this.#listener = undefined;
     await Deno.remove(this.pidFile).catch(() => {});
   }

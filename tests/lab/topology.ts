@@ -80,6 +80,7 @@ const FIREWALL = `
 table inet lab {
   chain forward {
     type filter hook forward priority filter
+    iifname { "s0", "s2" } meta nfproto ipv4 meta l4proto tcp reject with tcp reset
     iifname { "s0", "s2" } meta nfproto ipv4 reject
   }
   chain postrouting {
