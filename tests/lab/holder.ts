@@ -59,11 +59,15 @@ echo ready
 exec env --ignore-signal=CHLD cat # so the kernel reaps orphans
 `;
 
-/** The field of /proc/PID/stat that tells one process from a later one with its pid. */
+/**
+ * What tells a process from a later one with its pid; undefined when it has
+ * ended, even if nobody has reaped it.
+ */
 export function startTime(pid: number): string | undefined {
   try {
     const stat = Deno.readTextFileSync(`/proc/${pid}/stat`);
-    return stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19];
+    const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+    return fields[0] === "Z" ? undefined : fields[19];
   } catch {
     return undefined;
   }

@@ -3,7 +3,10 @@ import { fromFileUrl, resolve } from "@std/path";
 import type { Lab } from "./lab.ts";
 import type { RunOptions, RunResult } from "./node.ts";
 
-/** Where the binary is: PVPN_BINARY, or what `make` leaves in the repository. */
+/**
+ * Where the binary is: PVPN_BINARY, or what `make` leaves in the repository.
+ * A folder below /tmp is fine, but not /tmp itself, which nodes do not share.
+ */
 export function pvpnBinary(): string {
   const binary = Deno.env.get("PVPN_BINARY");
   return binary

@@ -108,8 +108,12 @@ const RESOLV: Readonly<Record<keyof Nodes, string>> = {
 
 /** Joins the nodes; from the host, but no device ever shows up there. */
 async function cable({ client, server, inet, jump }: Nodes): Promise<void> {
+  // Ends with unlike numbers come up at once, not by the kernel's next second.
+  let index = 10;
+  const end = (name: string, node: Node) =>
+    `name ${name} index ${index++} netns ${node.pid}`;
   const veth = (a: string, at: Node, b: string, to: Node) =>
-    `link add ${a} netns ${at.pid} type veth peer name ${b} netns ${to.pid}\n`;
+    `link add ${end(a, at)} type veth peer ${end(b, to)}\n`;
   let batch = veth("c0", client, "s0", server) + veth("s1", server, "i0", inet);
   if (jump) {
     batch += veth("c1", client, "j0", jump) + veth("j1", jump, "s2", server);
@@ -140,6 +144,31 @@ async function files(name: keyof Nodes, node: Node): Promise<void> {
   ]);
 }
 
+/**
+ * Whether a node's devices are up with all IPv6 routes that the kernel makes
+ * for them, a little after the commands have returned.
+ */
+function isReady(node: Node): boolean {
+  const read = (file: string) =>
+    Deno.readTextFileSync(`/proc/${node.pid}/net/${file}`).trim().split("\n");
+  const routes = read("ipv6_route");
+  const addresses = read("if_inet6");
+  const linkLocal = addresses.filter((line) => line.startsWith("fe80")).length;
+  const devices = read("dev").length - 3; // two lines of titles, and lo
+  return linkLocal === devices && addresses.every((line) => {
+    const local = `${line.slice(0, 32)} 80 `;
+    return routes.some((route) => route.startsWith(local));
+  });
+}
+
+async function settle(nodes: readonly Node[]): Promise<void> {
+  for (let i = 0; !nodes.every(isReady); i++) {
+    if (i === 2000) throw new Error("the devices do not come up");
+    // No event tells: the routes follow the addresses in a worker's own time.
+    await new Promise((resolve) => setTimeout(resolve, 2));
+  }
+}
+
 /** Makes a network of nodes that have just been started. */
 export async function connect(nodes: Nodes): Promise<void> {
   const names = Object.keys(nodes) as (keyof Nodes)[];
@@ -151,4 +180,5 @@ export async function connect(nodes: Nodes): Promise<void> {
     ...names.map((name) => files(name, nodes[name] as Node)),
   ]);
   await Promise.all(names.map((name) => address(name, nodes)));
+  await settle(Object.values(nodes));
 }
