@@ -1,0 +1,149 @@
+/** Servers that say too much, nothing, or what a terminal would obey. */
+import { assert, assertEquals, assertMatch } from "@std/assert";
+import { exists } from "@std/fs";
+import { Lab, type Node } from "../lab/lab.ts";
+import { reach } from "../lab/reach.ts";
+import { assertFails, connect, suite, up } from "./helpers.ts";
+
+const test = suite({ jump: false });
+
+/** Gives root on the server another shell, and bash's start-up file. */
+async function login(
+  { server }: Lab,
+  shell: string,
+  bashrc = "",
+): Promise<() => Promise<unknown>> {
+  const set = 'sed -i "s|^\\(root:.*:\\)[^:]*$|\\1$0|" /etc/passwd';
+  await server.ok(["cp", "-p", "/etc/passwd", "/etc/passwd~"]);
+  await server.ok(["sh", "-c", set, shell]);
+  await server.writeFile(`${server.home}/.bashrc`, bashrc);
+  return async () => {
+    await server.ok(["mv", "/etc/passwd~", "/etc/passwd"]);
+    await server.remove(`${server.home}/.bashrc`);
+  };
+}
+
+for (const name of ["bash", "dash", "zsh", "fish", "busybox"]) {
+  const found = ["/usr/bin", "/bin"].map((dir) => `${dir}/${name}`);
+  const there = await Promise.all(found.map((path) => exists(path)));
+  const path = found[there.indexOf(true)];
+  // busybox is a shell only under that name.
+  if (path === undefined || name === "busybox") continue;
+  test(`root's shell on the server may be ${name}`, async (lab) => {
+    const restore = await login(lab, path);
+    {
+      await using _ = await up(lab, ["root@server", "10.88.0.0/24"]);
+      assertEquals(await reach(lab.client, "10.88.0.9"), { from: "10.88.0.1" });
+    }
+    await restore();
+  });
+}
+
+const GARBAGE = `
+echo welcome; echo "pvpn-0123 ready"; printf '%s' 'no line feed'
+echo 'pvpn-0123 device=tun0' >&2; echo 'device=tun0' >&2; echo ready >&2
+head -c 300000 /dev/urandom
+seq 1 2000 >&2
+printf '\\033]0;title\\007\\033[31mred\\033[0m\\r\\302\\233\\033[2J\\n' >&2
+`;
+
+test("a shell that prints garbage is no hindrance, and no danger", async (lab) => {
+  const restore = await login(lab, "/bin/bash", GARBAGE);
+  for (const debug of [[], ["-d"]]) {
+    const args = [...debug, "root@server", "10.88.0.0/24"];
+    const { code, stdout, stderr } = await connect(lab, args);
+    assertEquals({ code, stdout }, { code: 0, stdout: "tun0 connected\n" });
+    assertMatch(stderr, /red/);
+    assertClean(stderr);
+    assertEquals(await reach(lab.client, "10.88.0.9"), { from: "10.88.0.1" });
+    await connect(lab, ["-S", "tun0"]);
+  }
+  await restore();
+});
+
+/** Proves that a terminal would only show it. */
+function assertClean(text: string): void {
+  // deno-lint-ignore no-control-regex
+  assert(!/[\x00-\x08\x0b-\x1f\x7f-\x9f]/.test(text), "a control character");
+}
+
+test("a banner is shown, and does not rule the terminal", async (lab) => {
+  const { server } = lab;
+  const escapes = "\x1b]0;title\x07\x1b[31mred\x9b2J\r\b \u202egnp.exe\n" +
+    "Permission denied (publickey).\nAuthenticated to server\n";
+  await server.writeFile("/etc/banner", escapes);
+  await lab.startSshd(["Banner /etc/banner"]);
+  const { code, stderr } = await connect(lab, ["root@server"]);
+  assertEquals(code, 0, stderr);
+  assertMatch(stderr, /red/);
+  assertClean(stderr);
+  await connect(lab, ["-S"]);
+  await lab.startSshd(["Banner /etc/banner", "PermitTunnel no"]);
+  const result = await connect(lab, ["root@server"]);
+  assertClean(result.stderr);
+  assertEquals(result.code, 6, "what a server says is not ssh's own word");
+  await server.remove("/etc/banner");
+  await lab.startSshd();
+});
+
+/** Ends what a server's shell left running, which was no doing of pvpn's. */
+async function endShells({ server }: Lab): Promise<void> {
+  const shells = (await server.processes()).filter(({ comm }) =>
+    comm === "sleep" || comm === "bash"
+  );
+  for (const { pid } of shells) await server.kill(pid, "SIGKILL");
+}
+
+const HANGS = `
+case $LC_CASE in
+  sleep) exec sleep 1000 ;;
+  flood) head -c 100000000 /dev/zero | tr '\\\\0' x >&2; exec sleep 1000 ;;
+  lines) yes >&2 ;;
+  spoof) while sleep 1; do echo 'Authenticated to server' >&2; done ;;
+esac
+`;
+
+/** A port that takes connections and says nothing. */
+async function silent(node: Node): Promise<Deno.ChildProcess> {
+  const child = node.spawn([
+    "perl",
+    "-e",
+    `
+    use Socket; socket(S, PF_INET, SOCK_STREAM, 0);
+    bind(S, sockaddr_in(2299, INADDR_ANY)); listen(S, 5);
+    $| = 1; print "ready\\n"; sleep 1000`,
+  ]);
+  await child.stdout.getReader().read();
+  return child;
+}
+
+test("a server that never gets ready is given up in time", async (lab) => {
+  const restore = await login(lab, "/bin/bash", HANGS);
+  await lab.startSshd(["AcceptEnv LC_CASE"]);
+  const port = await silent(lab.server);
+  const hangs = (name: string) => {
+    const SSH_ARGS = `-o "SetEnv=LC_CASE=${name}"`;
+    return connect(lab, ["root@server", "10.88.0.0/24"], {
+      env: { SSH_ARGS },
+      timeout: 35_000,
+    });
+  };
+  const start = performance.now();
+  const results = await Promise.all([
+    ...["sleep", "flood", "lines", "spoof"].map(hangs),
+    connect(lab, ["root@server"], { env: { SSH_ARGS: "-p 2299" } }),
+  ]);
+  const [sleep, flood, lines, spoof, mute] = results;
+  await endShells(lab);
+  port.kill("SIGKILL");
+  await port.status;
+  const late = /did not set its end up within 20 seconds/;
+  await restore();
+  await lab.startSshd();
+  assertFails(sleep!, 5, late);
+  assertFails(flood!, 5, late);
+  assertFails(lines!, 6, /prints without end/);
+  assertFails(mute!, 5, /timed out/i, /sshd on that port/);
+  assertFails(spoof!, 5, late);
+  assert(performance.now() - start < 40_000);
+});

@@ -1,0 +1,206 @@
+/** What the end-to-end tests share: a lab a file, and proof that nothing is left. */
+import { assert, assertEquals, assertMatch } from "@std/assert";
+import { Lab, type LabOptions, type Node } from "../lab/lab.ts";
+import type { RunOptions, RunResult } from "../lab/node.ts";
+import { pvpn } from "../lab/pvpn.ts";
+import { changes, settled } from "../lab/snapshot.ts";
+
+/** The option that all of these tests have. */
+export const SSH_3 = ["-t", "ssh-3"] as const;
+
+/** Fails with the first lines that differ. */
+function assertSame(node: Node, before: string, after: string): void {
+  const lines = changes(before, after).filter((line) => !/sysctl/.test(line));
+  const first = lines.slice(0, 20).map((line) => line.slice(0, 200));
+  assertEquals(first, [], `the ${node.name} has changed`);
+  assertEquals(after, before, `the ${node.name} is in another order`);
+}
+
+/**
+ * Proves that both ends are, byte for byte, as they were: the client as soon
+ * as `body` is done, the server, which cleans itself, a little later.
+ */
+export async function unchanged<T>(
+  { client, server }: Lab,
+  body: () => Promise<T>,
+): Promise<T> {
+  const [atClient, atServer] = await Promise.all([
+    client.snapshot(),
+    server.snapshot(),
+  ]);
+  const result = await body();
+  assertSame(client, atClient, await client.snapshot());
+  assertSame(server, atServer, await settled(server, atServer));
+  return result;
+}
+
+/** A test in the lab of its file; both ends must be unchanged behind it. */
+export type LabTest = (
+  name: string,
+  body: (lab: Lab) => Promise<void>,
+) => void;
+
+/**
+ * One lab for all tests of a file, made when the first starts; a test that
+ * fails does not leave what it broke to the next.
+ */
+export function suite(options: LabOptions = {}): LabTest {
+  let lab: Lab | undefined;
+  const attempt = async (body: (lab: Lab) => Promise<void>) => {
+    const here = lab!;
+    try {
+      await unchanged(here, () => body(here));
+    } catch (error) {
+      await here.down();
+      lab = await Lab.up(options);
+      throw error;
+    }
+  };
+  if (Deno.uid() === 0) {
+    Deno.test.beforeAll(async () => {
+      lab = await Lab.up(options);
+    });
+    Deno.test.afterAll(() => lab?.down());
+  }
+  return (name, body) =>
+    Deno.test({
+      name: Deno.uid() === 0 ? name : `${name} (needs root)`,
+      ignore: Deno.uid() !== 0,
+      // The lab's processes are not those of one test: sshd may be restarted.
+      sanitizeOps: false,
+      sanitizeResources: false,
+      fn: () => attempt(body),
+    });
+}
+
+/** Runs pvpn on the client for a tunnel of type ssh-3. */
+export function connect(
+  lab: Lab,
+  args: readonly string[],
+  options: RunOptions = {},
+): Promise<RunResult> {
+  return pvpn(lab, [...SSH_3, ...args], options);
+}
+
+/** A tunnel that is up; it ends with the block it is made in. */
+export class Tunnel implements AsyncDisposable {
+  readonly #lab: Lab;
+  /** The client's device. */
+  readonly device: string;
+  #up = true;
+
+  constructor(lab: Lab, device: string) {
+    this.#lab = lab;
+    this.device = device;
+  }
+
+  /** The addresses of the client's end: its own, and the server's. */
+  async pair(): Promise<{ local: string; peer: string }> {
+    const [{ local, address } = {}] = await addresses(
+      this.#lab.client,
+      this.device,
+    );
+    assert(local && address, `${this.device} has no address`);
+    return { local, peer: address };
+  }
+
+  async stop(): Promise<void> {
+    this.#up = false;
+    const { code, stdout, stderr } = await pvpn(this.#lab, ["-S", this.device]);
+    assertEquals({ code, stdout, stderr }, {
+      code: 0,
+      stdout: `${this.device} disconnected\n`,
+      stderr: "",
+    });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#up) await this.stop();
+  }
+}
+
+/** Connects; that must work, and say nothing but that. */
+export async function up(
+  lab: Lab,
+  args: readonly string[],
+  options: RunOptions = {},
+): Promise<Tunnel> {
+  const { code, stdout, stderr } = await connect(lab, args, options);
+  assertEquals({ code, stderr }, { code: 0, stderr: "" });
+  assertMatch(stdout, /^tun\d+ connected\n$/);
+  return new Tunnel(lab, stdout.split(" ")[0]!);
+}
+
+/** An IPv4 address of a device, as `ip -json` tells it. */
+export interface DeviceAddress {
+  local: string;
+  /** The other end of it. */
+  address?: string;
+}
+
+/** The IPv4 addresses of a device. */
+export async function addresses(
+  node: Node,
+  device: string,
+): Promise<DeviceAddress[]> {
+  const argv = ["ip", "-4", "-json", "address", "show", "dev", device];
+  const devices = JSON.parse(await node.ok(argv)) as {
+    addr_info?: DeviceAddress[];
+  }[];
+  return devices.flatMap(({ addr_info = [] }) => addr_info);
+}
+
+/** The device that has an address, and its MTU. */
+export async function deviceOf(
+  node: Node,
+  address: string,
+): Promise<{ ifname: string; mtu: number }> {
+  const argv = ["ip", "-json", "address", "show", "to", address];
+  const [device] = JSON.parse(await node.ok(argv)) as {
+    ifname?: string;
+    mtu: number;
+  }[];
+  assert(device?.ifname, `${node.name} has no device with ${address}`);
+  return { ifname: device.ifname, mtu: device.mtu };
+}
+
+/** Where packets of a node go: the device and, if there is one, the router. */
+export async function way(
+  node: Node,
+  to: string,
+  ...words: string[]
+): Promise<string> {
+  const argv = ["ip", "-json", "route", "get", to, ...words];
+  const { code, stdout, stderr } = await node.run(argv);
+  if (code !== 0) return stderr.trim();
+  const [route] = JSON.parse(stdout) as { dev: string; gateway?: string }[];
+  return [route?.dev, route?.gateway].filter(Boolean).join(" via ");
+}
+
+/** The words that make {@linkcode way} ask for an ssh connection. */
+export const SSH_PORT = ["ipproto", "tcp", "dport", "22"] as const;
+
+/** The lines that pvpn printed of one kind, without what stands before. */
+export function said(
+  { stderr }: RunResult,
+  kind: "error" | "hint" | "warning",
+): string[] {
+  const start = `pvpn: ${kind}: `;
+  return stderr.split("\n").filter((line) => line.startsWith(start))
+    .map((line) => line.slice(start.length));
+}
+
+/** Proves a failure: its status, its cause, what to do; and nothing else. */
+export function assertFails(
+  result: RunResult,
+  code: number,
+  error: RegExp,
+  hint?: RegExp,
+): void {
+  assertEquals(result.code, code, result.stderr);
+  assertEquals(result.stdout, "");
+  assertMatch(said(result, "error").join("\n"), error);
+  if (hint) assertMatch(said(result, "hint").join("\n"), hint);
+  // deno-lint-ignore no-control-regex
+  assert(!/[^\n\t\x20-\x7e]/.test(result.stderr), "a control character");
+}

@@ -1,0 +1,217 @@
+import { assert, assertEquals, assertMatch, assertThrows } from "@std/assert";
+import { ExitCode, PvpnError } from "../../lib/errors.ts";
+import { formatPair, type Pair, parsePairRequest } from "../../lib/pair.ts";
+import {
+  DEVICE_REGEXP,
+  newToken,
+  remoteCommand,
+  RemoteReader,
+  type RemoteRequest,
+} from "../../lib/remote.ts";
+import { onlyPvpnError, Seeded, system } from "./helpers.ts";
+
+const pair = (text: string) => parsePairRequest(text) as Pair;
+const REQUEST: RemoteRequest = {
+  token: "pvpn-0123",
+  mtu: 1500,
+  pairs: [pair("10.1.0.1:10.1.0.2"), pair("10.2.0.1:10.2.0.2")],
+  resume: false,
+  trace: false,
+};
+// As seen from the server.
+const GOOD = ["device=tun3", "local=10.2.0.2", "peer=10.2.0.1"];
+
+/** What a reader makes of the script's lines and, at last, `ready`. */
+function readAll(...lines: string[]): unknown {
+  const reader = new RemoteReader(REQUEST);
+  for (const line of lines) {
+    assertEquals(reader.read(`pvpn-0123 ${line}`), true);
+  }
+  return reader.read("pvpn-0123 ready");
+}
+
+const refusal = (...lines: string[]) => {
+  const error = assertThrows(() => readAll(...lines), PvpnError);
+  assertEquals(error.code, ExitCode.server);
+  assertEquals(error.name, "PvpnError");
+  assert(!/undefined|\[object/.test(error.message), error.message);
+  return error;
+};
+
+Deno.test("RemoteReader gives the facts, from this machine's side", () => {
+  const facts = readAll(...GOOD) as { device: string; pair: Pair };
+  assertEquals(facts.device, "tun3");
+  assertEquals(formatPair(facts.pair), "10.2.0.1:10.2.0.2");
+});
+
+Deno.test("RemoteReader leaves lines alone that are somebody else's", () => {
+  const reader = new RemoteReader(REQUEST);
+  const lines = [
+    ...["", "ready", " pvpn-0123 ready", "pvpn-0124 ready", "pvpn-0123ready"],
+    ...[
+      "pvpn-0123",
+      "pvpn-0123\tready",
+      "debug1: pvpn-0123 ready",
+      "PVPN-0123 ready",
+    ],
+    "+ server: say ready",
+  ];
+  for (const line of lines) assertEquals(reader.read(line), false, line);
+});
+
+Deno.test("RemoteReader wants all facts before it believes in ready", () => {
+  refusal();
+  for (const missing of [0, 1, 2]) {
+    refusal(...GOOD.filter((_, i) => i !== missing));
+  }
+});
+
+Deno.test("RemoteReader refuses device names that could be something else", () => {
+  const names = [
+    ...[
+      "",
+      "../../x",
+      "-j",
+      ".",
+      "..",
+      "a/b",
+      "tun0;id",
+      "tun 0",
+      "$(id)",
+      "*",
+    ],
+    ...["tun0\x1b[2J", "\u202etun0", "t".repeat(16), "tun0\ttun1", "\u0131f0"],
+  ];
+  for (const name of names) {
+    refusal(`device=${name}`, ...GOOD.slice(1));
+    assert(!DEVICE_REGEXP.test(name), name);
+  }
+  assert(!DEVICE_REGEXP.test("tun0\n"));
+});
+
+Deno.test("RemoteReader refuses addresses that nobody offered", () => {
+  for (
+    const [local, peer] of [
+      ...[["10.1.0.2", "10.2.0.1"], ["10.2.0.1", "10.2.0.2"], ["", ""]],
+      ...[["10.3.0.2", "10.3.0.1"], ["any", "any"], [
+        "10.2.0.2/32",
+        "10.2.0.1",
+      ]],
+      ["10.2.0.2;id", "10.2.0.1"],
+    ]
+  ) {
+    refusal("device=tun3", `local=${local}`, `peer=${peer}`);
+  }
+});
+
+Deno.test("RemoteReader refuses lines that the script never prints", () => {
+  const lines = [
+    ...[
+      "",
+      "=",
+      "x",
+      "=x",
+      "Device=tun0",
+      "de vice=x",
+      "device",
+      "ready ",
+      "READY",
+    ],
+    ...[`device=${"x".repeat(513)}`, "a\x00=b", "readyready", "device=\u2028"],
+  ];
+  for (const line of lines) refusal(line);
+});
+
+Deno.test("RemoteReader does not keep what a server repeats without end", () => {
+  const reader = new RemoteReader(REQUEST);
+  const letters = (i: number) =>
+    i.toString(26).replace(/\d/g, (d) => "qrstuvwxyz"[Number(d)]!);
+  const error = assertThrows(() => {
+    for (let i = 0; i < 10_000; i++) reader.read(`pvpn-0123 k${letters(i)}=v`);
+  }, PvpnError);
+  assertEquals(error.code, ExitCode.server);
+});
+
+Deno.test("RemoteReader says what the script's errors mean", () => {
+  const missing = refusal("error=missing ip");
+  assertMatch(missing.message, /no "ip" program/);
+  assertMatch(missing.hints.join(), /iproute2/);
+  const address = refusal("error=address 10.1.0.2 10.1.0.1 10.0.0.0/8");
+  assertMatch(address.message, /10\.1\.0\.1:10\.1\.0\.2 .*"10\.0\.0\.0\/8"/);
+  assertMatch(address.hints.join(), /-i/);
+  assertMatch(refusal("error=device").message, /no tunnel device/);
+  assertMatch(refusal("error=device tun7").message, /"tun7"/);
+  const ip = refusal("error=ip RTNETLINK answers: Operation not permitted");
+  assertMatch(ip.message, /Operation not permitted/);
+  assertMatch(ip.hints.join(), /root@HOST/);
+  assertEquals(refusal("error=ip RTNETLINK answers: File exists").hints, []);
+  assertMatch(refusal("error=something new").message, /something new/);
+});
+
+Deno.test("RemoteReader takes every error= for one, whatever its first word", () => {
+  const words = [
+    ...["", " ", "constructor", "toString", "valueOf", "__proto__", "address"],
+    ...[
+      "hasOwnProperty",
+      "__defineGetter__",
+      "isPrototypeOf",
+      "toLocaleString",
+    ],
+  ];
+  for (const word of words) {
+    refusal(`error=${word}`);
+    refusal(`error=${word} a b`);
+  }
+});
+
+Deno.test("RemoteReader survives noise", () => {
+  const seeded = new Seeded(11);
+  const pieces = [
+    ...["pvpn-0123 ", "ready", "device=", "local=", "peer=", "error=", "tun0"],
+    ...["10.1.0.1", "10.1.0.2", " ", "\x1b", "ip", "address", "x", "="],
+  ];
+  for (let round = 0; round < 500; round++) {
+    const reader = new RemoteReader(REQUEST);
+    for (let i = 0; i < 10; i++) {
+      const line = "pvpn-0123 " + seeded.text(pieces, 4);
+      const facts = onlyPvpnError(() => reader.read(line), line);
+      if (typeof facts === "object") assertMatch(facts.device, DEVICE_REGEXP);
+    }
+  }
+});
+
+Deno.test("newToken() is 128 random bits in a word", () => {
+  const tokens = Array.from({ length: 100 }, newToken);
+  for (const token of tokens) assertMatch(token, /^pvpn-[0-9a-f]{32}$/);
+  assertEquals(new Set(tokens).size, 100);
+});
+
+Deno.test("remoteCommand() is one exec, its values words of their own", async () => {
+  const command = remoteCommand({ device: "device=x", hold: "cat" }, {
+    ...REQUEST,
+    resume: true,
+    trace: true,
+  });
+  assert(command.startsWith("exec /bin/sh -c "));
+  const { stdout } = await system.query([
+    ...["sh", "-c", command.replace("exec /bin/sh -c", "printf '%s\\0'")],
+  ]);
+  const [script = "", ...values] = stdout.split("\0");
+  assertEquals(values, [
+    ...["pvpn", "pvpn-0123", "1500", "resume", "trace"],
+    ...["10.1.0.1:10.1.0.2", "10.2.0.1:10.2.0.2", ""],
+  ]);
+  for (const value of ["pvpn-0123", "10.1.0.1", "1500"]) {
+    assert(!script.includes(value), `${value} is pasted into the script`);
+  }
+});
+
+Deno.test("remoteCommand() takes a plugin's text as it is", () => {
+  for (
+    const device of ["device=$& $1 $$ $`", "device=THRESHOLD", "device=DEVICE"]
+  ) {
+    const command = remoteCommand({ device, hold: "echo $& DEVICE" }, REQUEST);
+    assert(command.includes(`\n${device}\n`), device);
+    assert(command.includes("\necho $& DEVICE"), command);
+  }
+});
