@@ -9,7 +9,7 @@ import { ExitCode, PvpnError } from "./errors.ts";
 import { Journal, type StateDir } from "./journal.ts";
 import type { Lock } from "./lock.ts";
 import type { Log } from "./log.ts";
-import { isAlive } from "./process.ts";
+import { alive, type ProcessId } from "./process.ts";
 import { type RoutingTable, SLOTS, tableOf } from "./route.ts";
 import type { TunnelState } from "./state.ts";
 
@@ -113,6 +113,13 @@ function freeSlot(
   throw new PvpnError(ExitCode.network, `${SLOTS} tunnels are up already`);
 }
 
+/** A device that nobody is at work on, and what its journal says. */
+interface Idle {
+  readonly device: string;
+  readonly lock: Lock;
+  readonly state: TunnelState | undefined;
+}
+
 /**
  * Undoes tunnels whose pvpn died before it could, and removes stray files.
  * A tunnel that somebody is at work on, or that is up, is left alone.
@@ -122,34 +129,46 @@ export async function recover(
   runner: Runner,
   log: Log,
 ): Promise<void> {
-  if (!await dir.check()) return;
-  for (const device of await dir.files()) {
-    const lock = await dir.lockDevice(device, { wait: false });
-    if (lock === undefined) continue;
-    let remove = true;
-    try {
-      const state = await dir.read(device);
-      const dead = state === undefined || await isDead(state, runner);
-      remove = dead;
-      if (!dead) continue;
+  const idle: Idle[] = [];
+  const removed = new Set<Idle>();
+  try {
+    for (const device of await dir.files()) {
+      const lock = await dir.lockDevice(device, { wait: false });
+      if (lock === undefined) continue;
+      idle.push({ device, lock, state: await readLocked(device, lock, dir) });
+    }
+    const running = await alive(runner, idle.flatMap(keepers));
+    for (const one of idle) {
+      const { device, state } = one;
+      if (keepers(one).some(({ pid }) => running.has(pid))) continue;
       await dir.discard(device, state, runner);
+      removed.add(one);
       if (state !== undefined) {
         log.warn(`undid what a dead run of pvpn had left of "${device}"`);
       }
-    } catch (error) {
-      remove = false;
-      throw error;
-    } finally {
-      await lock.release({ remove });
+    }
+  } finally {
+    for (const one of idle) {
+      await one.lock.release({ remove: removed.has(one) });
     }
   }
 }
 
-/** Whether nobody is left to look after a tunnel whose lock was free. */
-async function isDead(state: TunnelState, runner: Runner): Promise<boolean> {
-  if (state.phase !== "up" || state.owner !== undefined) return true;
-  for (const step of state.undo) {
-    if (step.kind === "process" && await isAlive(runner, step)) return false;
+async function readLocked(
+  device: string,
+  lock: Lock,
+  dir: StateDir,
+): Promise<TunnelState | undefined> {
+  try {
+    return await dir.read(device);
+  } catch (error) {
+    await lock.release();
+    throw error;
   }
-  return true;
+}
+
+/** Who looks after a tunnel whose lock is free; one that is not up has none. */
+function keepers({ state }: Idle): ProcessId[] {
+  if (state?.phase !== "up" || state.owner !== undefined) return [];
+  return state.undo.filter((step) => step.kind === "process");
 }

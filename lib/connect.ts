@@ -161,6 +161,7 @@ export async function connect(
       aes: me.aes,
       pairs: pairs as readonly Pair[],
       resume: false,
+      knownAddress: false,
       batch: false,
       after: request.foreground ? undefined : env.program,
       verbose: env.verbose,

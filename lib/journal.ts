@@ -32,7 +32,9 @@ export class StateDir {
       try {
         await Deno.mkdir(this.path, { mode: 0o700 });
       } catch (error) {
-        if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
+        if (!(error instanceof Deno.errors.AlreadyExists)) {
+          throw cannotWrite(this.path, error);
+        }
       }
       const lock = await acquire(this.path, { wait: true, create: false });
       if (lock === undefined) continue; // the last tunnel's end removed it
@@ -186,11 +188,16 @@ export class Journal {
     if (this.#dir === undefined) return;
     const { device } = this.#state;
     const next = this.#dir.file(device, "json.new");
-    // Renamed into place: a reader sees the old state or the new one whole.
-    await Deno.writeTextFile(next, JSON.stringify(this.#state), {
-      mode: 0o600,
-    });
-    await Deno.rename(next, this.#dir.file(device, "json"));
+    const path = this.#dir.file(device, "json");
+    try {
+      // Renamed into place: a reader sees the old state or the new one whole.
+      await Deno.writeTextFile(next, JSON.stringify(this.#state), {
+        mode: 0o600,
+      });
+      await Deno.rename(next, path);
+    } catch (error) {
+      throw cannotWrite(path, error);
+    }
   }
 
   /** Records how changes are taken back; call it before they are made. */
@@ -221,18 +228,25 @@ export class Journal {
    * with those that did, and the same can be tried again.
    */
   async close(runner: Runner): Promise<void> {
-    const failures = await this.undo(runner);
+    const failures = await undoSteps(this.#state.undo, runner);
     const { device } = this.#state;
-    if (failures.length > 0) {
-      throw new PvpnError(
-        ExitCode.state,
-        `not all of "${device}" could be undone`,
-        [
-          ...failures.map(({ reason }) => reason),
-          `try again: pvpn -S ${device}`,
-        ],
-      );
-    }
-    await this.#dir?.remove(device);
+    if (failures.length === 0) return await this.#dir?.remove(device);
+    await this.update({ undo: failures.map(({ step }) => step) });
+    throw new PvpnError(
+      ExitCode.state,
+      `not all of "${device}" could be undone`,
+      [
+        ...failures.map(({ reason }) => reason),
+        `try again: pvpn -S ${device}`,
+      ],
+    );
   }
+}
+
+/** A full or read-only file system, in words. */
+function cannotWrite(path: string, cause: unknown): PvpnError {
+  const why = cause instanceof Error ? cause.message : String(cause);
+  return new PvpnError(ExitCode.state, `cannot write ${path}: ${why}`, [
+    "nothing is changed that cannot be written down before; see: df /run",
+  ], { cause });
 }

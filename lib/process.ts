@@ -80,7 +80,6 @@ export async function self(
 
 // Arguments: what to do, then PID START pairs.
 //   alive  prints the pid of each that is running
-//   term   asks each to end
 //   tree   prints the pids of each and of all below it
 //   end    ends each and its children, and returns when they have gone
 // There is no event for the end of a process that is not one's own child, so
@@ -139,7 +138,6 @@ case $what in
       if alive "$1" "$2"; then
         case $what in
           alive) echo "$1" ;;
-          term) kill -TERM "$1" ;;
           tree) tree "$1" ;;
         esac
       fi
@@ -156,13 +154,14 @@ function script(what: string, ids: readonly ProcessId[]): string[] {
 
 const pids = (text: string) => text.split("\n").filter(Boolean).map(Number);
 
-/** Whether a process is running; a zombie is not. */
-export async function isAlive(
+/** The pids of those that are running; a zombie is not. */
+export async function alive(
   runner: Runner,
-  id: ProcessId,
-): Promise<boolean> {
-  const { stdout } = await runner.query(script("alive", [id]));
-  return pids(stdout).includes(id.pid);
+  ids: readonly ProcessId[],
+): Promise<Set<number>> {
+  if (ids.length === 0) return new Set();
+  const { stdout } = await runner.query(script("alive", ids));
+  return new Set(pids(stdout));
 }
 
 /** The pids of a process and of all below it; none where it has ended. */
@@ -172,11 +171,6 @@ export async function treeOf(
 ): Promise<number[]> {
   const { stdout } = await runner.query(script("tree", [id]));
   return pids(stdout);
-}
-
-/** Asks a process to end (SIGTERM), where it is running. */
-export async function terminate(runner: Runner, id: ProcessId): Promise<void> {
-  await runner.change(script("term", [id]));
 }
 
 /**

@@ -38,6 +38,8 @@ export interface UpRequest {
   readonly pairs: readonly Pair[];
   /** Whether it was up before. */
   readonly resume: boolean;
+  /** Whether ssh is told the address that it had, not to resolve a name. */
+  readonly knownAddress: boolean;
   /** Whether the CPU has AES instructions. */
   readonly aes: boolean;
   /** Whether ssh may not ask on a terminal. */
@@ -146,7 +148,7 @@ function pluginContext(request: UpRequest, events: Events): TunnelContext {
 function knownAddress(request: UpRequest): { address?: string } {
   const { server, routes, firstHop } = request.journal.state;
   const closed = routes.includes("default");
-  return request.resume && closed && server !== undefined &&
+  return request.knownAddress && closed && server !== undefined &&
       firstHop === undefined
     ? { address: server.address }
     : {};

@@ -40,18 +40,20 @@ const HARMLESS = {
   "Match exec that fails": 'Match exec "false"\nPort 9',
   "Tunnel no": "Tunnel no",
   "Tunnel ethernet": "Tunnel ethernet\nTunnelDevice 7:7",
-  "ForwardAgent and X11": "ForwardAgent yes\nForwardX11 yes",
   "LogLevel QUIET": "LogLevel QUIET",
-  "BatchMode yes": "BatchMode yes",
-  "ExitOnForwardFailure no": "ExitOnForwardFailure no",
-  "a cipher of its own": "Ciphers aes256-ctr",
-  "EscapeChar and SendEnv": "EscapeChar x\nSendEnv LANG LC_*\nSetEnv A=b",
-  "Compression yes": "Compression yes",
-  "AddressFamily inet": "AddressFamily inet",
-  "HashKnownHosts and CheckHostIP": "HashKnownHosts yes\nCheckHostIP yes",
   "LocalForward on a free port": "LocalForward 5999 localhost:22",
-  "RemoteForward on a free port": "RemoteForward 5999 localhost:22",
-  "DynamicForward on a free port": "DynamicForward 5998",
+  "anything else": `ForwardAgent yes
+    ForwardX11 yes
+    BatchMode yes
+    ExitOnForwardFailure no
+    EscapeChar x
+    SetEnv A=b
+    Compression yes
+    AddressFamily inet
+    CheckHostIP yes
+    Ciphers aes256-ctr
+    RemoteForward 5997 localhost:22
+    DynamicForward 5998`,
 };
 
 for (const [name, lines] of Object.entries(HARMLESS)) {

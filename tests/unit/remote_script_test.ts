@@ -8,8 +8,7 @@ import {
   RemoteReader,
 } from "../../lib/remote.ts";
 import { linesOf } from "../../lib/command.ts";
-import { until, which, withDir } from "./helpers.ts";
-import { failureOf } from "./helpers.ts";
+import { failureOf, until, which, withDir } from "./helpers.ts";
 
 const SCRIPT = {
   device: "device=${SSH_TUNNEL:-}",
@@ -67,7 +66,10 @@ async function withSession(
     };
     let command = remoteCommand(SCRIPT, request)
       .replace("exec /bin/sh", () => `exec ${shell}`);
-    if (options.hasIp === false) command = command.replace(PATH_LINE, ":");
+    if (options.hasIp === false) {
+      command = command.replace(PATH_LINE, ":");
+      await Deno.symlink("/usr/bin/printf", `${dir}/bin/printf`); // for mksh
+    }
     // The script ends its parent, which is sshd there, and here is this.
     const child = new Deno.Command("/bin/sh", {
       args: [

@@ -1,0 +1,266 @@
+import { assert, assertEquals, assertMatch, assertThrows } from "@std/assert";
+import { ExitCode, PvpnError } from "../../lib/errors.ts";
+import { parseState, type TunnelState } from "../../lib/state.ts";
+import { onlyPvpnError, Seeded } from "./helpers.ts";
+
+const STATE: TunnelState = {
+  version: 1,
+  device: "tun0",
+  type: "ssh-3",
+  host: "root@proxy",
+  sshArgs: ["-p", "2222", "-i", "my key"],
+  routes: ["default", "192.168.0.0/16", "192.0.2.1"],
+  mtu: 1500,
+  slot: 3,
+  phase: "up",
+  owner: { pid: 4711, start: "123456" },
+  pair: "10.1.0.1:10.1.0.2",
+  firstHop: "192.0.2.9",
+  server: { address: "2001:db8::1", port: 22 },
+  since: "2026-01-01T00:00:00.000Z",
+  reconnects: 2,
+  problem: "the connection was lost",
+  undo: [
+    { kind: "ip", family: 4, object: "link", words: ["dev", "tun0"] },
+    { kind: "process", pid: 4712, start: "123457" },
+    {
+      ...{ kind: "ip", family: 6, object: "rule" },
+      words: [
+        "priority",
+        "11000",
+        "table",
+        "main",
+        "suppress_prefixlength",
+        "0",
+      ],
+    },
+    {
+      ...{ kind: "ip", family: 4, object: "route" },
+      words: ["default", "via", "10.1.0.2", "dev", "tun0", "table", "10003"],
+    },
+  ],
+};
+
+const parse = (fields: unknown) => parseState(JSON.stringify(fields), "tun0");
+
+/** Expects each value to be refused, with the field's name. */
+function refuses(field: keyof TunnelState, values: readonly unknown[]): void {
+  for (const value of values) {
+    const shown = `${field}: ${JSON.stringify(value)}`;
+    const error = assertThrows(
+      () => parse({ ...STATE, [field]: value }),
+      PvpnError,
+      undefined,
+      shown,
+    );
+    assertEquals(error.code, ExitCode.state);
+    const named = new RegExp(field === "version" ? "version" : `"${field}"`);
+    assertMatch(error.message, named, shown);
+    assertMatch(error.hints.join("\n"), /tun0/);
+  }
+}
+
+const NOT_TEXT = [
+  null,
+  1,
+  true,
+  {},
+  ["x"],
+  "a\x00b",
+  "a\x1b[2Jb",
+  "\x7f",
+  "\r",
+];
+const NOT_A_COUNT = [undefined, null, "1", -1, 1.5, 1e300, [], {}, true, ""];
+
+Deno.test("parseState() reads back what is written", () => {
+  assertEquals(parse(STATE), STATE);
+  const optional = ["owner", "pair", "firstHop", "server", "since", "problem"];
+  for (const key of optional) {
+    const { [key as keyof TunnelState]: _, ...rest } = STATE;
+    assertEquals<unknown>(parse(rest), rest, key);
+  }
+  assertEquals(parse({ ...STATE, undo: [], routes: [], sshArgs: [] }).undo, []);
+});
+
+Deno.test("parseState() refuses what is no state at all", () => {
+  for (
+    const text of ["", "{", "null", "1", '"x"', "[]", "[{}]", "\x00", "{}}"]
+  ) {
+    const error = assertThrows(() => parseState(text, "tun0"), PvpnError);
+    assertEquals(error.code, ExitCode.state, text);
+  }
+  // Half of a file.
+  const text = JSON.stringify(STATE);
+  for (let end = 0; end < text.length; end++) {
+    assertThrows(() => parseState(text.slice(0, end), "tun0"), PvpnError);
+  }
+  const deep = "[".repeat(1e5);
+  assertThrows(() => parseState(deep, "tun0"), PvpnError);
+});
+
+Deno.test("parseState() refuses another version's state", () => {
+  refuses("version", [undefined, 0, 2, "1", null, [1]]);
+});
+
+Deno.test("parseState() refuses the state of another device", () => {
+  assertThrows(() => parseState(JSON.stringify(STATE), "tun1"), PvpnError);
+  refuses("device", [
+    ...[undefined, ...NOT_TEXT, "", ".", "..", "../x", "a/b", "-j", "tun 0"],
+    ...["tun0;id", "tun0\n", "t".repeat(16)],
+  ]);
+});
+
+Deno.test("parseState() refuses a type that no plugin can have", () => {
+  refuses("type", [undefined, ...NOT_TEXT, "", "SSH", "a b", "../x", "a\n"]);
+});
+
+Deno.test("parseState() refuses a host that could not have been typed", () => {
+  refuses("host", [
+    ...[undefined, ...NOT_TEXT, "-oProxyCommand=id", "x".repeat(5000)],
+    ...["", "a\nb", "a b", "root@-oProxyCommand=id", "$(id)", "a;id"],
+  ]);
+});
+
+Deno.test("parseState() refuses words for ssh that are no texts", () => {
+  refuses("sshArgs", [
+    ...[undefined, null, "-p 22", {}, [1], [null], [["-p"]], {
+      0: "-p",
+      length: 1,
+    }],
+    ...NOT_TEXT.map((value) => ["-p", value]),
+  ]);
+});
+
+Deno.test("parseState() refuses routes that could not have been typed", () => {
+  refuses("routes", [
+    ...[undefined, null, "default", {}, [1], [null], ["Default"], [
+      "10.0.0.1/8",
+    ]],
+    ...[["default", ""], ["-j"], ["10.0.0.0/8 dev eth0"], ["10.0.0.0/8\n"]],
+  ]);
+});
+
+Deno.test("parseState() refuses numbers that are none", () => {
+  for (const field of ["mtu", "slot", "reconnects"] as const) {
+    refuses(field, NOT_A_COUNT);
+  }
+});
+
+Deno.test("parseState() refuses a phase that there is not", () => {
+  refuses("phase", [
+    undefined,
+    null,
+    "",
+    "down",
+    "UP",
+    1,
+    ["up"],
+    "constructor",
+  ]);
+});
+
+Deno.test("parseState() refuses an owner that is no process of a user's", () => {
+  const start = "1";
+  refuses("owner", [
+    ...[null, 1, "x", [], {}, { pid: 4711 }, { start }, { pid: "4711", start }],
+    ...[0, 1, -1, -4711, 1.5, 1e300, null].map((pid) => ({ pid, start })),
+    ...["", "-1", "1 2", "1;id", "0x1", 1, null, "1\n"].map((wrong) => (
+      { pid: 4711, start: wrong }
+    )),
+  ]);
+});
+
+Deno.test("parseState() refuses a server without an address", () => {
+  const address = "192.0.2.1";
+  refuses("server", [
+    ...[null, 1, "192.0.2.1", [], {}, { address: "" }, { address: "proxy" }],
+    ...[{ address: "192.0.2.1 dev eth0" }, { address: "-j" }, { address: [] }],
+    ...[0, 65536, -1, 1.5, "22", null].map((port) => ({ address, port })),
+  ]);
+});
+
+Deno.test("parseState() refuses addresses that are none", () => {
+  refuses("firstHop", [
+    ...NOT_TEXT,
+    "",
+    "proxy",
+    "192.0.2.1/32",
+    "-j",
+    "::1%lo",
+  ]);
+  refuses("pair", [
+    ...[...NOT_TEXT, "", "any:any", "10.1.0.1", "10.1.0.1:any", "x;id:y"],
+    "10.1.0.1:10.1.0.2\n",
+  ]);
+});
+
+Deno.test("parseState() refuses texts for people that a terminal would obey", () => {
+  refuses("since", NOT_TEXT);
+  refuses("problem", NOT_TEXT);
+});
+
+Deno.test("parseState() refuses undo steps that pvpn never writes", () => {
+  const step = (value: unknown) => [...STATE.undo, value];
+  refuses(
+    "undo",
+    [
+      ...[undefined, null, {}, "ip link delete dev tun0"],
+      ...[null, 1, "x", [], {}, { kind: "sh", words: ["id"] }, { kind: "ip" }],
+    ].map((value, i) => i < 4 ? value : step(value)),
+  );
+});
+
+Deno.test("parseState() survives mutations, and keeps its promises for all it takes", () => {
+  const seeded = new Seeded(12);
+  const odd: (() => unknown)[] = [
+    ...[
+      null,
+      true,
+      0,
+      -1,
+      1e21,
+      "",
+      "-x",
+      "a b",
+      "a\n",
+      "\x1b",
+      [],
+      {},
+      undefined,
+    ]
+      .map((value) => () => value),
+    () => ({ kind: "ip", family: 4, object: "link", words: ["group", "0"] }),
+    () => STATE.undo,
+    () => JSON.parse('{"__proto__": {"kind": "process"}}'),
+  ];
+  const mutate = (value: unknown): unknown => {
+    if (seeded.below(5) === 0) return seeded.pick(odd)();
+    if (typeof value !== "object" || value === null) return value;
+    const entries = Object.entries(value);
+    const chosen = seeded.below(entries.length + 1);
+    const changed = entries.map(([key, part], i) =>
+      [key, i === chosen ? mutate(part) : part] as const
+    );
+    if (Array.isArray(value)) return changed.map(([, part]) => part);
+    return Object.fromEntries(changed.slice(seeded.below(8) === 0 ? 1 : 0));
+  };
+  let taken = 0;
+  for (let i = 0; i < 5000; i++) {
+    let text = JSON.stringify(mutate(STATE)) ?? "";
+    if (seeded.below(4) === 0) {
+      const at = seeded.below(text.length + 1);
+      text = text.slice(0, at) + seeded.pick('{}[]",:0\\x') +
+        text.slice(at + 1);
+    }
+    const state = onlyPvpnError(() => parseState(text, "tun0"), text);
+    if (state === undefined) continue;
+    taken++;
+    assertEquals([state.version, state.device], [1, "tun0"]);
+    for (const undo of state.undo) {
+      if (undo.kind === "process") assert(undo.pid > 1);
+      else for (const word of undo.words) assertMatch(word, /^[^\s;]+$/);
+    }
+  }
+  assert(taken > 50, "no mutation was ever taken");
+});

@@ -1,0 +1,255 @@
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import {
+  batchErrors,
+  deleteLink,
+  type IpStep,
+  parseUndoStep,
+  type ProcessStep,
+  type UndoStep,
+  undoSteps,
+} from "../../lib/undo.ts";
+import { batch, change, withRunner } from "./fake_runner.ts";
+import { Seeded } from "./helpers.ts";
+
+const rule = (family: 4 | 6, priority: number): IpStep => ({
+  ...{ kind: "ip", family, object: "rule" },
+  words: ["priority", `${priority}`, "table", "10000"],
+});
+const route: IpStep = {
+  ...{ kind: "ip", family: 4, object: "route" },
+  words: ["10.0.0.0/8", "via", "10.1.0.2", "dev", "tun0"],
+};
+const keeper: ProcessStep = { kind: "process", pid: 4711, start: "123456" };
+const IP = (family: 4 | 6) => ["ip", `-${family}`, "-force"];
+const END = ["sh", "-c", /^alive\(\)/, "pvpn", "end", "4711", "123456"];
+const line = (priority: number) =>
+  `rule delete priority ${priority} table 10000`;
+
+Deno.test("undoSteps() goes backwards, one ip for each run of one family", async () => {
+  const steps = [
+    ...[deleteLink("tun0"), keeper, route, rule(6, 1), rule(6, 2), rule(4, 3)],
+    rule(6, 4),
+  ];
+  const failures = await withRunner([
+    batch(IP(6), [line(4)]),
+    batch(IP(4), [line(3)]),
+    batch(IP(6), [line(2), line(1)]),
+    batch(IP(4), ["route delete 10.0.0.0/8 via 10.1.0.2 dev tun0"]),
+    change(END),
+    batch(IP(4), ["link delete dev tun0"]),
+  ], (runner) => undoSteps(steps, runner));
+  assertEquals(failures, []);
+});
+
+Deno.test("undoSteps() does nothing for nothing", async () => {
+  assertEquals(await withRunner([], (runner) => undoSteps([], runner)), []);
+});
+
+// What iproute2 6.1 and 5.10 and kernels print for what is not there.
+const GONE = [
+  'Cannot find device "tun0"',
+  "RTNETLINK answers: No such process",
+  "RTNETLINK answers: No such file or directory",
+  "RTNETLINK answers: No such device",
+  "Error: FIB table does not exist.",
+  "Error: ipv4: FIB table does not exist.",
+  "RTNETLINK answers: Address family not supported by protocol",
+];
+
+Deno.test("undoSteps() takes what is gone already for done", async () => {
+  for (const reason of GONE) {
+    const stderr = `${reason}\nCommand failed -:1\n`;
+    const failures = await withRunner([
+      batch(IP(6), [line(1)], { status: 1, stderr }),
+    ], (runner) => undoSteps([rule(6, 1)], runner));
+    assertEquals(failures, [], reason);
+  }
+});
+
+Deno.test("undoSteps() goes on after failures, and gives them in their order", async () => {
+  const steps: UndoStep[] = [
+    route,
+    rule(4, 1),
+    rule(6, 2),
+    rule(6, 3),
+    rule(4, 4),
+  ];
+  const denied = "RTNETLINK answers: Operation not permitted";
+  const failures = await withRunner([
+    batch(IP(4), [line(4)], {
+      status: 1,
+      stderr: `${denied}\nCommand failed -:1\n`,
+    }),
+    batch(IP(6), [line(3), line(2)], {
+      status: 1,
+      stderr: `RTNETLINK answers: No such process\nCommand failed -:1\n` +
+        `Error: odd.\n${denied}\nCommand failed -:2\n`,
+    }),
+    batch(IP(4), [line(1), "route delete 10.0.0.0/8 via 10.1.0.2 dev tun0"], {
+      status: 1,
+      stderr: `${denied}\nCommand failed -:1\n${denied}\nCommand failed -:2\n`,
+    }),
+  ], (runner) => undoSteps(steps, runner));
+  assertEquals(failures, [
+    { step: route, reason: denied },
+    { step: rule(4, 1), reason: denied },
+    { step: rule(6, 2), reason: `Error: odd.; ${denied}` },
+    { step: rule(4, 4), reason: denied },
+  ]);
+});
+
+Deno.test("undoSteps() reports a process that does not end, and goes on", async () => {
+  const failures = await withRunner([
+    change(END, undefined, { status: 1, stderr: "" }),
+    batch(IP(4), ["link delete dev tun0"]),
+  ], (runner) => undoSteps([deleteLink("tun0"), keeper], runner));
+  assertEquals(failures.map(({ step }) => step), [keeper]);
+});
+
+Deno.test("undoSteps() does not take an ip that fails as a whole for success", async () => {
+  const steps = [rule(4, 1), rule(4, 2)];
+  for (
+    const output of [
+      { status: 137, stderr: "" }, // killed
+      {
+        status: 1,
+        stderr: "Cannot open netlink socket: Too many open files\n",
+      },
+      { status: 255, stderr: 'Option "-force" is unknown, try "ip -help".\n' },
+    ]
+  ) {
+    const failures = await withRunner([
+      batch(IP(4), [line(2), line(1)], output),
+    ], (runner) => undoSteps(steps, runner));
+    assertEquals(failures.map(({ step }) => step), steps, output.stderr);
+  }
+});
+
+Deno.test("undoSteps() reports a device that is there and cannot be deleted", async () => {
+  // What the kernel says of `ip link delete dev lo`.
+  const stderr =
+    "RTNETLINK answers: Operation not supported\nCommand failed -:1\n";
+  const failures = await withRunner([
+    batch(IP(4), ["link delete dev lo0"], { status: 1, stderr }),
+  ], (runner) => undoSteps([deleteLink("lo0")], runner));
+  assertEquals(failures.length, 1);
+});
+
+Deno.test("undoSteps() lets a bug through", async () => {
+  const runner = { change: () => Promise.reject(new TypeError("a bug")) };
+  await assertRejects(
+    () => undoSteps([route, keeper], runner as never),
+    TypeError,
+  );
+});
+
+Deno.test("parseUndoStep() takes what pvpn writes", () => {
+  for (const step of [route, rule(6, 11001), deleteLink("tun0"), keeper]) {
+    assertEquals<unknown>(
+      parseUndoStep(JSON.parse(JSON.stringify(step))),
+      step,
+    );
+  }
+});
+
+Deno.test("parseUndoStep() refuses all else", () => {
+  const ip = (object: unknown, ...words: unknown[]) => (
+    { kind: "ip", family: 4, object, words }
+  );
+  const bad: unknown[] = [
+    ...[null, undefined, 1, "x", [], {}, { kind: "sh" }, { kind: "__proto__" }],
+    // `ip link delete` takes whole groups, and more than one word.
+    ...[
+      ip("link", "group", "0"),
+      ip("link", "group", "default"),
+      ip("link", "tun0"),
+    ],
+    ...[
+      ip("link", "dev"),
+      ip("link", "dev", "tun0", "type", "tun"),
+      ip("link"),
+    ],
+    ...[
+      ip("link", "dev", "-a"),
+      ip("link", "dev", "."),
+      ip("link", "dev", "a/b"),
+    ],
+    // Objects that delete other things, or run commands.
+    ...[
+      "netns",
+      "address",
+      "neigh",
+      "tuntap",
+      "vrf",
+      "",
+      null,
+      ["link"],
+      "-batch",
+    ]
+      .map((object) => ip(object, "exec", "a", "sh")),
+    // Words that would be more than one word, or line, of a batch.
+    ...[
+      "",
+      "a b",
+      "a\tb",
+      "a\nlink delete dev eth0",
+      "a;b",
+      "a\\",
+      "#",
+      "$(id)",
+    ]
+      .map((word) => ip("route", "10.0.0.0/8", word)),
+    ...["a\rb", "'a'", '"', "\u00a0", "\u2028", "a\x00", "*", "~", "{a,b}", "`"]
+      .map((word) => ip("rule", word)),
+    ...[1, null, ["a"], {}].map((word) => ip("route", word)),
+    { ...ip("route"), words: "default" },
+    ...[0, 5, "4", null, [4]].map((family) => ({
+      ...ip("route", "x"),
+      family,
+    })),
+    ...[-1, 0, 1, 1.5, "4711", null, NaN].map((pid) => ({ ...keeper, pid })),
+    ...["", "-1", "1 2", "0x1", 1, null, "1\n"].map((start) => ({
+      ...keeper,
+      start,
+    })),
+  ];
+  for (const value of bad) {
+    assertEquals(parseUndoStep(value), undefined, JSON.stringify(value));
+  }
+});
+
+Deno.test("parseUndoStep() refuses words that ip would read as options", () => {
+  for (const word of ["-", "-j", "-batch", "--", "-force"]) {
+    const step = { ...rule(4, 1), words: ["priority", "1", word] };
+    assertEquals(parseUndoStep(step), undefined, word);
+  }
+});
+
+Deno.test("batchErrors() survives noise", () => {
+  const seeded = new Seeded(13);
+  const pieces = [
+    "Command failed -:",
+    "1",
+    "\n",
+    "x",
+    "Command failed ",
+    ":",
+    "9",
+  ];
+  for (let i = 0; i < 5000; i++) {
+    const stderr = seeded.text(pieces, 10);
+    for (
+      const { line, reason } of batchErrors({ status: 1, stdout: "", stderr })
+    ) {
+      assert(Number.isInteger(line) && !reason.includes("\n"), stderr);
+    }
+  }
+  assertEquals(
+    batchErrors({
+      status: 1,
+      stdout: "",
+      stderr: "a\nb\nCommand failed -:12\nc\n",
+    }),
+    [{ line: 12, reason: "a; b" }],
+  );
+});
