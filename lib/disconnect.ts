@@ -6,7 +6,7 @@
 import { recover } from "./claim.ts";
 import type { Environment } from "./connect.ts";
 import { ExitCode, PvpnError } from "./errors.ts";
-import { endTree } from "./process.ts";
+import { endProcesses } from "./process.ts";
 
 /**
  * Stops one tunnel: ends whoever is at work on it, then undoes what is left.
@@ -23,7 +23,7 @@ export async function disconnect(
   if (state === undefined) throw await noSuchTunnel(device, env);
   // It undoes by itself when it is asked to end, and holds the lock until
   // then; if it does not, or was killed, the journal says what is left.
-  if (state.owner !== undefined) await endTree(runner, state.owner);
+  if (state.owner !== undefined) await endProcesses(runner, [state.owner]);
   const lock = await dir.lockDevice(device, { wait: true });
   let remove = true;
   try {

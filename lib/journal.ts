@@ -163,6 +163,7 @@ export class StateDir {
 export class Journal {
   readonly #dir: StateDir | undefined;
   #state: TunnelState;
+  #written: Promise<void> = Promise.resolve();
 
   /**
    * @param dir Where the file is; without it, nothing is written (a dry run).
@@ -185,6 +186,13 @@ export class Journal {
     const merged = { ...this.#state, ...values };
     const kept = Object.entries(merged).filter(([, v]) => v !== undefined);
     this.#state = Object.fromEntries(kept) as unknown as TunnelState;
+    // One after the other; a later one writes what an earlier one would.
+    const write = () => this.#write();
+    this.#written = this.#written.then(write, write);
+    await this.#written;
+  }
+
+  async #write(): Promise<void> {
     if (this.#dir === undefined) return;
     const { device } = this.#state;
     const next = this.#dir.file(device, "json.new");

@@ -8,23 +8,22 @@
 import { formatAddress, parseAddress } from "./address.ts";
 import type { Runner } from "./command.ts";
 import { ExitCode, PvpnError, UsageError } from "./errors.ts";
-import { type ProcessId, treeOf } from "./process.ts";
+import type { ProcessId } from "./process.ts";
 import type { Server } from "./state.ts";
 
 /**
- * Finds the peer of the TCP connection that a keeper's processes have.
+ * Finds the peer of the TCP connection that one of some processes has.
  *
+ * @param processes The keeper and all below it, parents first.
  * @returns `undefined` where none of them has one.
  */
 export async function findPeer(
-  keeper: ProcessId,
+  processes: readonly ProcessId[],
   runner: Runner,
 ): Promise<Server | undefined> {
-  const [pids, sockets] = await Promise.all([
-    treeOf(runner, keeper),
-    runner.query(["ss", "-Htnp", "state", "established"]),
-  ]);
-  return peerOf(sockets.stdout, pids);
+  const argv = ["ss", "-Htnp", "state", "established"];
+  const { stdout } = await runner.query(argv);
+  return peerOf(stdout, processes.map(({ pid }) => pid));
 }
 
 /**

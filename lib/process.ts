@@ -80,7 +80,7 @@ export async function self(
 
 // Arguments: what to do, then PID START pairs.
 //   alive  prints the pid of each that is running
-//   tree   prints the pids of each and of all below it
+//   tree   prints PID START of each and of all below it, parents first
 //   end    ends each and its children, and returns when they have gone
 // There is no event for the end of a process that is not one's own child, so
 // `end` looks again every 10 ms; after 2 s it no longer asks.
@@ -104,7 +104,7 @@ children() {
   done
 }
 tree() {
-  echo "$1"
+  start_of "$1" && echo "$1 $start"
   children "$1"
   for child in $list; do (tree "$child"); done
 }
@@ -152,8 +152,6 @@ function script(what: string, ids: readonly ProcessId[]): string[] {
   return ["sh", "-c", PROCESS_SCRIPT, "pvpn", what, ...words];
 }
 
-const pids = (text: string) => text.split("\n").filter(Boolean).map(Number);
-
 /** The pids of those that are running; a zombie is not. */
 export async function alive(
   runner: Runner,
@@ -161,23 +159,30 @@ export async function alive(
 ): Promise<Set<number>> {
   if (ids.length === 0) return new Set();
   const { stdout } = await runner.query(script("alive", ids));
-  return new Set(pids(stdout));
+  return new Set(stdout.split("\n").filter(Boolean).map(Number));
 }
 
-/** The pids of a process and of all below it; none where it has ended. */
+/** A process and all below it, parents first; none where it has ended. */
 export async function treeOf(
   runner: Runner,
   id: ProcessId,
-): Promise<number[]> {
+): Promise<ProcessId[]> {
   const { stdout } = await runner.query(script("tree", [id]));
-  return pids(stdout);
+  return stdout.split("\n").filter(Boolean).map((line) => {
+    const [pid, start = ""] = line.split(" ");
+    return { pid: Number(pid), start };
+  });
 }
 
 /**
- * Ends a process and its children, and waits until they have gone.
+ * Ends processes and their children, and waits until they have gone.
  *
+ * @param ids Who; the first is asked to end first.
  * @throws {CommandError} Where one is still there 4 s later.
  */
-export async function endTree(runner: Runner, id: ProcessId): Promise<void> {
-  await runner.change(script("end", [id]));
+export async function endProcesses(
+  runner: Runner,
+  ids: readonly ProcessId[],
+): Promise<void> {
+  await runner.change(script("end", ids));
 }

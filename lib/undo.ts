@@ -7,7 +7,7 @@
  */
 import { CommandError, type CommandOutput, type Runner } from "./command.ts";
 import { DEVICE_REGEXP } from "./remote.ts";
-import { endTree, type ProcessId } from "./process.ts";
+import { endProcesses, type ProcessId } from "./process.ts";
 import type { Family } from "./address.ts";
 
 /** Deletes what an `ip ... add` added; see ip(8). */
@@ -90,21 +90,35 @@ export async function undoSteps(
 ): Promise<UndoFailure[]> {
   const failures: UndoFailure[] = [];
   for (let end = steps.length; end > 0;) {
-    const last = steps[end - 1]!;
-    if (last.kind === "process") {
-      const reason = await failure(() => endTree(runner, last));
-      if (reason !== undefined) failures.unshift({ step: last, reason });
-      end -= 1;
-      continue;
-    }
-    const batch: IpStep[] = [];
-    for (let step = steps[end - 1]; end > 0; step = steps[--end - 1]) {
-      if (step?.kind !== "ip" || step.family !== last.family) break;
-      batch.push(step);
-    }
-    failures.unshift(...(await deleteAll(batch, runner)).reverse());
+    const group = groupOf(steps[end - 1]!);
+    let start = end - 1;
+    while (start > 0 && groupOf(steps[start - 1]!) === group) start--;
+    failures.unshift(...await undoGroup(steps.slice(start, end), runner));
+    end = start;
   }
   return failures;
+}
+
+/** Steps that follow each other and are of one group are undone at once. */
+function groupOf(step: UndoStep): string {
+  return step.kind === "ip" ? `ip -${step.family}` : step.kind;
+}
+
+async function undoGroup(
+  steps: readonly UndoStep[],
+  runner: Runner,
+): Promise<UndoFailure[]> {
+  const processes = steps.filter((step) => step.kind === "process");
+  if (processes.length > 0) {
+    // In the order in which they were recorded: a keeper that is ended after
+    // what it keeps would start it again.
+    const reason = await failure(() => endProcesses(runner, processes));
+    return reason === undefined
+      ? []
+      : processes.map((step) => ({ step, reason }));
+  }
+  const batch = steps.filter((step) => step.kind === "ip").toReversed();
+  return (await deleteAll(batch, runner)).reverse();
 }
 
 async function failure(

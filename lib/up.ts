@@ -18,6 +18,7 @@ import { addLine, applyIp } from "./link.ts";
 import type { Log } from "./log.ts";
 import { formatPair, type Pair } from "./pair.ts";
 import { findPeer, resolveFirstHop } from "./peer.ts";
+import { treeOf } from "./process.ts";
 import { newToken, remoteCommand, type RemoteRequest } from "./remote.ts";
 import { coversServer, nexthopTo, planRoutes } from "./route.ts";
 import { type Carrier, carry } from "./session.ts";
@@ -72,7 +73,7 @@ export async function bringUp(request: UpRequest): Promise<Keeper | undefined> {
     started: (started) => carrier = started,
     authenticated(keeper) {
       // While the server sets its end up.
-      server ??= findServer(request, routes, keeper);
+      server ??= inspect(request, routes, keeper);
       server.catch(() => {}); // awaited below, or the set-up failed anyway
     },
   });
@@ -81,7 +82,7 @@ export async function bringUp(request: UpRequest): Promise<Keeper | undefined> {
     throw new TypeError(`Cannot use "${plugin.type}": it did not carry()`);
   }
   signal.throwIfAborted();
-  server ??= findServer(request, routes, carrier?.keeper);
+  server ??= inspect(request, routes, carrier?.keeper);
   await configure(request, remote.pair, routes, await server);
   signal.throwIfAborted();
   return carrier?.keeper;
@@ -154,20 +155,29 @@ function knownAddress(request: UpRequest): { address?: string } {
     : {};
 }
 
-async function findServer(
+/**
+ * Looks at the processes of the tunnel: writes the carrier down, which could
+ * outlive its keeper, and finds the real peer of its connection.
+ */
+async function inspect(
   request: UpRequest,
   routes: readonly Route[],
   keeper: Keeper | undefined,
 ): Promise<Server | undefined> {
   const { journal, config, runner, log } = request;
   const { firstHop, host } = journal.state;
+  const processes = keeper === undefined ? [] : await treeOf(runner, keeper.id);
+  const [, carrier] = processes;
+  if (carrier !== undefined) {
+    await journal.record({ kind: "process", ...carrier });
+  }
   if (firstHop !== undefined) return { address: firstHop };
   if (routes.length === 0) return undefined;
   if (keeper === undefined) { // a dry run: what the name means now
     const address = await resolveFirstHop(config.hostname, runner);
     return { address, port: config.port };
   }
-  const server = await findPeer(keeper.id, runner);
+  const server = await findPeer(processes, runner);
   if (server === undefined) {
     throw new PvpnError(
       ExitCode.network,
