@@ -89,10 +89,11 @@ export async function sshConfig(
 async function requireChecks(
   plugin: TunnelPlugin,
   request: ConnectRequest,
+  runner: Runner,
 ): Promise<void> {
   const options = { device: "", mtu: request.mtu, resume: false };
   for (const check of plugin.checks(options)) {
-    if (await check.passes()) continue;
+    if (await check.passes((argv, how) => runner.query(argv, how))) continue;
     throw new PvpnError(
       ExitCode.missingProgram,
       `"${plugin.type}" needs ${check.name}`,
@@ -128,7 +129,7 @@ export async function connect(
 ): Promise<Connected> {
   const { runner, dir, log, signal } = env;
   const plugin = env.registry.get(request.type);
-  await requireChecks(plugin, request);
+  await requireChecks(plugin, request, runner);
   if (!runner.dry) await recover(dir, runner, log);
   const { me, routing, config, hop, pairs } = await survey(request, env);
   signal.throwIfAborted();

@@ -11,16 +11,29 @@ import { ExitCode, PvpnError } from "./errors.ts";
 import { formatPair, type Pair } from "./pair.ts";
 import { quoteAll } from "./quote.ts";
 
+/** What an error of the server's script means, in words. */
+export interface RemoteError {
+  /** The cause. */
+  readonly message: string;
+  /** What to do or type next. */
+  readonly hints: readonly string[];
+}
+
 /**
  * The parts of the server's script that a tunnel type brings. POSIX sh, fixed
  * text: values reach it as `$mtu`, `$local` and `$peer` (the server's and the
- * client's address), never by pasting.
+ * client's address), never by pasting. `fail WORD DETAIL` ends the set-up.
  */
 export interface RemoteScript {
-  /** Sets `$device`, the server's end; may call `fail TEXT`. */
-  readonly device: string;
+  /**
+   * Sets `$device`, the server's end, to which the core gives addresses. For
+   * devices that negotiate them there is none: `hold` calls `report DEVICE`.
+   */
+  readonly device?: string;
   /** Returns when the tunnel is to end; runs with the session's input. */
   readonly hold: string;
+  /** What the WORDs of this script's `fail` mean, from their DETAIL. */
+  readonly errors?: Readonly<Record<string, (detail: string) => RemoteError>>;
 }
 
 /** What one session asks of the server. */
@@ -111,8 +124,21 @@ up() {
   } 2>&1) || fail ip $why
 }
 
+report() {
+  ready=yes
+  say "device=$1"
+  say "local=$local"
+  say "peer=$peer"
+  say ready
+}
+
 command -v ip >/dev/null 2>&1 || fail missing ip
 DEVICE
+HOLD
+`;
+
+// What is done with a device that is there.
+const SET_UP = `
 index_of "$device"
 index=$i
 [ -n "$index" ] || fail device $device
@@ -122,12 +148,7 @@ read -r flags <"/sys/class/net/$device/flags"
 address "$@"
 changed=yes
 up
-say "device=$device"
-say "local=$local"
-say "peer=$peer"
-ready=yes
-say ready
-HOLD
+report "$device"
 `;
 
 /**
@@ -138,7 +159,13 @@ export function remoteCommand(
   request: RemoteRequest,
 ): string {
   const text = SCRIPT.trim()
-    .replace("DEVICE", () => script.device)
+    .replace(
+      "DEVICE",
+      () =>
+        script.device === undefined
+          ? 'address "$@"'
+          : script.device + SET_UP.trimEnd(),
+    )
     .replace("HOLD", () => script.hold);
   return "exec " + quoteAll([
     "/bin/sh",
@@ -178,11 +205,16 @@ export const DEVICE_REGEXP = /^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,14}$/;
  */
 export class RemoteReader {
   readonly #request: RemoteRequest;
+  readonly #errors: NonNullable<RemoteScript["errors"]>;
   readonly #values = new Map<string, string>();
 
-  /** @param request What the script was sent with. */
-  constructor(request: RemoteRequest) {
+  /**
+   * @param request What the script was sent with.
+   * @param errors What the tunnel type's own errors mean.
+   */
+  constructor(request: RemoteRequest, errors: RemoteScript["errors"] = {}) {
     this.#request = request;
+    this.#errors = errors;
   }
 
   /**
@@ -200,7 +232,7 @@ export class RemoteReader {
     if (key === undefined || value === undefined || this.#values.size >= 16) {
       throw nonsense(`the line "${text.slice(0, 64)}"`);
     }
-    if (key === "error") throw remoteError(value);
+    if (key === "error") throw remoteError(value, this.#errors);
     this.#values.set(key, value);
     return true;
   }
@@ -228,36 +260,50 @@ function nonsense(what: string): PvpnError {
   );
 }
 
+/** The server has no use for a pair; another may do. */
+export class PairTakenError extends PvpnError {
+  /** The class's name. */
+  override readonly name = "PairTakenError";
+}
+
 /** What the script's `error=` lines mean. */
-function remoteError(text: string): PvpnError {
-  const [what, ...rest] = text.split(" ");
-  const detail = rest.join(" ");
-  const known: Record<string, () => [string, ...string[]]> = {
-    missing: () => [
-      `the server has no "${detail}" program`,
-      "install it there; on Debian: apt install iproute2",
-    ],
-    address: () => {
-      const [local, peer, ...by] = rest;
-      return [
-        `the pair ${peer}:${local} collides with the route ` +
+function remoteError(
+  text: string,
+  errors: NonNullable<RemoteScript["errors"]>,
+): PvpnError {
+  const [what = "", ...rest] = text.split(" ");
+  if (what === "address") {
+    const [local, peer, ...by] = rest;
+    return new PairTakenError(
+      ExitCode.server,
+      `the pair ${peer}:${local} collides with the route ` +
         `"${by.join(" ")}" on the server`,
-        "choose another pair with -i, or let one be chosen: -i any:any",
-      ];
-    },
-    device: () => [
-      `the server made no tunnel device (its name is "${detail}")`,
+      ["choose another pair with -i, or let one be chosen: -i any:any"],
+    );
+  }
+  const detail = rest.join(" ");
+  const known = new Map(Object.entries({ ...ERRORS, ...errors })).get(what);
+  const { message, hints } = known?.(detail) ??
+    { message: `the server's set-up failed: ${text}`, hints: [] };
+  return new PvpnError(ExitCode.server, message, hints);
+}
+
+const ERRORS: NonNullable<RemoteScript["errors"]> = {
+  missing: (program) => ({
+    message: `the server has no "${program}" program`,
+    hints: ["install it there; on Debian: apt install iproute2"],
+  }),
+  device: (name) => ({
+    message: `the server made no tunnel device (its name is "${name}")`,
+    hints: [
       "sshd is too old for layer-3 tunnels, or something runs in its place " +
       "(a forced command?)",
     ],
-    ip: () => [
-      `the server could not set its end up: ${detail}`,
-      ...(/not permitted|denied/.test(detail)
-        ? ["log in as root (root@HOST), who may change the server's network"]
-        : []),
-    ],
-  };
-  const [message, ...hints] = known[what ?? ""]?.() ??
-    [`the server's set-up failed: ${text}`];
-  return new PvpnError(ExitCode.server, message, hints);
-}
+  }),
+  ip: (detail) => ({
+    message: `the server could not set its end up: ${detail}`,
+    hints: /not permitted|denied/.test(detail)
+      ? ["log in as root (root@HOST), who may change the server's network"]
+      : [],
+  }),
+};

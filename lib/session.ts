@@ -13,8 +13,10 @@ import {
   type RemoteFacts,
   RemoteReader,
   type RemoteRequest,
+  type RemoteScript,
 } from "./remote.ts";
-import { explainSshFailure } from "./ssh_failure.ts";
+import { explainSshFailure, findCause } from "./ssh_failure.ts";
+import type { CarryOptions } from "./tunnel.ts";
 
 /** From "authenticated" to the ready line, in milliseconds. */
 const READY_DEADLINE = 20_000;
@@ -28,7 +30,11 @@ const KEPT_LINES = 200;
 const LINE_LIMIT = 5000;
 
 /** What {@linkcode carry} needs. */
-export interface SessionContext extends KeeperOptions {
+export interface SessionContext extends KeeperOptions, CarryOptions {
+  /** What the server's script was sent with. */
+  readonly request: RemoteRequest;
+  /** The tunnel type's part of that script. */
+  readonly script: RemoteScript;
   /** Runs the keeper. */
   readonly runner: Runner;
   /** Where the keeper is recorded before it runs anything. */
@@ -63,21 +69,17 @@ const DEBUG_REGEXP =
  * Starts a keeper with the carrier, and waits until the server is ready.
  *
  * @param argv The carrier's argument vector.
- * @param request What the server's script was sent with.
- * @param prepared What has to be done before the carrier runs.
  * @param context The rest.
- * @throws {PvpnError} Why it is not ready; undo what was recorded.
+ * @throws {PvpnError} Why it is not ready; what was started has ended.
  */
 export async function carry(
   argv: Argv,
-  request: RemoteRequest,
-  prepared: Promise<unknown> | undefined,
   context: SessionContext,
 ): Promise<Carrier> {
   const { runner, journal, signal } = context;
   const [keeper, done] = await Promise.allSettled([
     Keeper.start(argv, context, runner),
-    prepared,
+    context.prepared,
   ]);
   if (keeper.status === "rejected") throw keeper.reason;
   const { value } = keeper;
@@ -86,9 +88,10 @@ export async function carry(
     await journal.record({ kind: "process", ...value.id });
     signal.throwIfAborted();
     await value.go();
-    return { keeper: value, facts: await ready(value, request, context) };
+    return { keeper: value, facts: await ready(value, context) };
   } catch (error) {
-    await value.release(); // without "go" it ends now, else by its undo
+    await value.release(); // without "go" it ends now
+    await journal.undo(runner, (step) => step.kind === "process");
     throw error;
   }
 }
@@ -150,10 +153,9 @@ class CommandEcho {
 
 async function ready(
   keeper: Keeper,
-  request: RemoteRequest,
   context: SessionContext,
 ): Promise<RemoteFacts> {
-  const { host } = context;
+  const { host, until } = context;
   using deadline = new Deadline(context.signal);
   deadline.set(LOGIN_DEADLINE, late(host, "log in", LOGIN_DEADLINE));
   const lines = keeper.stderr[Symbol.asyncIterator]();
@@ -164,20 +166,25 @@ async function ready(
     deadline.set(LINGER, ended(host, kept));
     await keeper.acknowledge();
   }).catch(() => {}); // it has gone altogether: the lines end
-  const reader = new RemoteReader(request);
+  const reader = new RemoteReader(context.request, context.script.errors);
+  let facts: RemoteFacts | undefined;
+  let local = until === undefined;
   const echo = new CommandEcho(context.command);
   const kept: string[] = [];
   for (let count = 0; count < LINE_LIMIT; count++) {
     const next = await Promise.race([lines.next(), deadline.promise]);
     if (next.done) {
       const status = await Promise.race([keeper.ended, deadline.promise]);
-      throw explainSshFailure(host, kept, status);
+      throw findCause(host, kept) ?? context.explain?.(status, kept) ??
+        explainSshFailure(host, kept, status);
     }
     const line = next.value;
     const read = reader.read(line);
-    if (typeof read === "object") {
+    if (typeof read === "object") facts = read;
+    if (until?.test(line)) local = true;
+    if (facts !== undefined && local) {
       waiting = false;
-      return read;
+      return facts;
     }
     if (read || echo.includes(line)) continue;
     if (kept.push(line) > KEPT_LINES) kept.shift();

@@ -112,6 +112,27 @@ const CAUSES: readonly Cause[] = [
 ];
 
 /**
+ * What ssh's own words say is the cause.
+ *
+ * @param host SSH-HOST.
+ * @param lines What ssh and the server printed on stderr.
+ * @returns `undefined` where they say nothing that is known.
+ */
+export function findCause(
+  host: string,
+  lines: readonly string[],
+): PvpnError | undefined {
+  for (const { pattern, code, message, hints } of CAUSES) {
+    for (const line of lines) {
+      const found = pattern.exec(line);
+      if (found === null) continue;
+      return new PvpnError(code, message(host, found), hints(host));
+    }
+  }
+  return undefined;
+}
+
+/**
  * Why ssh ended, as an error.
  *
  * @param host SSH-HOST.
@@ -123,13 +144,8 @@ export function explainSshFailure(
   lines: readonly string[],
   status: number,
 ): PvpnError {
-  for (const { pattern, code, message, hints } of CAUSES) {
-    for (const line of lines) {
-      const found = pattern.exec(line);
-      if (found === null) continue;
-      return new PvpnError(code, message(host, found), hints(host));
-    }
-  }
+  const cause = findCause(host, lines);
+  if (cause !== undefined) return cause;
   const last = lines.findLast((line) => !/^debug\d:|^\s*$/.test(line));
   return new PvpnError(
     ExitCode.ssh,

@@ -8,7 +8,9 @@
  */
 import type { Argv, CommandOutput, RunOptions } from "./command.ts";
 import type { IpLine } from "./link.ts";
+import type { PvpnError } from "./errors.ts";
 import type { Log } from "./log.ts";
+import type { Pair } from "./pair.ts";
 import type { RemoteFacts, RemoteScript } from "./remote.ts";
 import type { UndoStep } from "./undo.ts";
 
@@ -21,8 +23,12 @@ export interface Check {
   readonly name: string;
   /** What to type where it is not there. */
   readonly hint: string;
-  /** Whether it is there. */
-  passes(): Promise<boolean>;
+  /**
+   * Whether it is there.
+   *
+   * @param query Runs a program of the plugin's `commands`.
+   */
+  passes(query: TunnelContext["query"]): Promise<boolean>;
 }
 
 /** What the user wants of a tunnel. */
@@ -54,32 +60,56 @@ export interface TunnelContext {
   ): Promise<CommandOutput>;
   /** Records `undo`, then runs all lines in one `ip -batch`. */
   ip(undo: readonly UndoStep[], lines: readonly IpLine[]): Promise<void>;
+  /** The pairs to choose from, best first. */
+  readonly pairs: readonly Pair[];
   /**
    * The argument vector of the tunnel's one ssh process.
    *
    * @param options Options of ssh, such as `-w`, behind the core's own.
    * @param script What the server does.
+   * @param pairs The pairs that the server may choose from; all, without.
    */
-  ssh(options: readonly string[], script: RemoteScript): string[];
+  ssh(
+    options: readonly string[],
+    script: RemoteScript,
+    pairs?: readonly Pair[],
+  ): string[];
   /**
    * Starts the process that carries the packets, and keeps it: ssh, or a
-   * program that runs the vector of {@linkcode TunnelContext.ssh}. ssh's
-   * standard error must come out as that process's.
+   * program that runs the vector of the last {@linkcode TunnelContext.ssh}.
+   * ssh's standard error must come out as that process's.
    *
-   * @param argv What to run.
-   * @param prepared Set-up on this machine that has to be done before it
-   * runs; both go on at the same time until then.
    * @returns What the server's script found, when it has said that it is
    * ready.
-   * @throws {PvpnError} Why it is not.
+   * @throws {PvpnError} Why it is not; the process has ended then.
    */
-  carry(argv: Argv, prepared?: Promise<unknown>): Promise<RemoteFacts>;
+  carry(argv: Argv, options?: CarryOptions): Promise<RemoteFacts>;
+}
+
+/** How a carrier is started, and what is made of it. */
+export interface CarryOptions {
+  /**
+   * Set-up on this machine that has to be done before the carrier runs; its
+   * keeper is started at the same time.
+   */
+  readonly prepared?: Promise<unknown> | undefined;
+  /** A line that the carrier itself has to print to be ready. */
+  readonly until?: RegExp;
+  /**
+   * Why the carrier ended, where ssh says nothing that is known.
+   *
+   * @param status Its exit status, or 128 and the signal's number.
+   * @param lines What it, ssh and the server printed.
+   */
+  explain?(status: number, lines: readonly string[]): PvpnError | undefined;
 }
 
 /** A tunnel through which packets can flow as soon as it has addresses. */
 export interface Tunnel {
   /** What the server's script found. */
   readonly remote: RemoteFacts;
+  /** Whether this machine's device has its addresses already. */
+  readonly negotiated?: boolean;
 }
 
 /** A tunnel type. */

@@ -19,12 +19,17 @@ import type { Log } from "./log.ts";
 import { formatPair, type Pair } from "./pair.ts";
 import { findPeer, resolveFirstHop } from "./peer.ts";
 import { treeOf } from "./process.ts";
-import { newToken, remoteCommand, type RemoteRequest } from "./remote.ts";
+import {
+  newToken,
+  remoteCommand,
+  type RemoteRequest,
+  type RemoteScript,
+} from "./remote.ts";
 import { coversServer, nexthopTo, planRoutes } from "./route.ts";
 import { type Carrier, carry } from "./session.ts";
 import { sessionArgv, type SshConfig } from "./ssh.ts";
 import type { Server } from "./state.ts";
-import type { TunnelContext, TunnelPlugin } from "./tunnel.ts";
+import type { Tunnel, TunnelContext, TunnelPlugin } from "./tunnel.ts";
 import type { IpStep, UndoStep } from "./undo.ts";
 
 /** What bringing a tunnel up depends on, beside what its journal says. */
@@ -77,13 +82,13 @@ export async function bringUp(request: UpRequest): Promise<Keeper | undefined> {
       server.catch(() => {}); // awaited below, or the set-up failed anyway
     },
   });
-  const { remote } = await plugin.open(context, { device, mtu, resume });
+  const tunnel = await plugin.open(context, { device, mtu, resume });
   if (carrier === undefined && !runner.dry) {
     throw new TypeError(`Cannot use "${plugin.type}": it did not carry()`);
   }
   signal.throwIfAborted();
   server ??= inspect(request, routes, carrier?.keeper);
-  await configure(request, remote.pair, routes, await server);
+  await configure(request, tunnel, routes, await server);
   signal.throwIfAborted();
   return carrier?.keeper;
 }
@@ -96,17 +101,11 @@ interface Events {
 function pluginContext(request: UpRequest, events: Events): TunnelContext {
   const { journal, config, aes, batch, runner, log, signal } = request;
   const { host, sshArgs, mtu, device } = journal.state;
-  const remote: RemoteRequest = {
-    token: newToken(),
-    mtu,
-    pairs: request.pairs,
-    resume: request.resume,
-    trace: request.verbose,
-  };
-  let command = "";
+  let sent: { remote: RemoteRequest; script: RemoteScript; command: string };
   return {
     signal,
     log,
+    pairs: request.pairs,
     query: (argv, options) => runner.query(argv, options),
     async change(undo, argv, options) {
       await journal.record(...undo);
@@ -116,22 +115,28 @@ function pluginContext(request: UpRequest, events: Events): TunnelContext {
       await journal.record(...undo);
       await applyIp(4, lines, runner);
     },
-    ssh(options, script) {
-      command = remoteCommand(script, remote);
+    ssh(options, script, pairs = request.pairs) {
+      const { resume, verbose: trace } = request;
+      const remote = { token: newToken(), mtu, pairs, resume, trace };
+      const command = remoteCommand(script, remote);
+      sent = { remote, script, command };
       return sessionArgv({ host, args: sshArgs }, {
         ...{ config, aes, batch, options, command },
         ...knownAddress(request),
       });
     },
-    async carry(argv, prepared) {
+    async carry(argv, options = {}) {
       signal.throwIfAborted();
+      const { remote, script, command } = sent;
       if (runner.dry) {
-        await prepared;
+        await options.prepared;
         runner.start(argv);
-        return { device: "tunN", pair: request.pairs[0]! };
+        return { device: "(chosen there)", pair: remote.pairs[0]! };
       }
-      const carrier = await carry(argv, remote, prepared, {
-        ...{ runner, journal, log, signal, host, device, command },
+      const carrier = await carry(argv, {
+        ...{ runner, journal, log, signal, host, device, command, script },
+        ...options,
+        request: remote,
         verbose: request.verbose,
         authenticated: events.authenticated,
         ...(request.after === undefined ? {} : { after: request.after }),
@@ -201,7 +206,7 @@ const same = (a: UndoStep) => (b: UndoStep) =>
 
 async function configure(
   request: UpRequest,
-  pair: Pair,
+  { remote: { pair }, negotiated = false }: Tunnel,
   routes: readonly Route[],
   server: Server | undefined,
 ): Promise<void> {
@@ -228,7 +233,8 @@ async function configure(
   // What closes IPv6 first: it has no hole that another step must make.
   const keep = { keep: resume };
   await applyIp(6, lines(6), runner, keep);
-  await applyIp(4, [address, ...lines(4)], runner, keep);
+  const first = negotiated ? [] : [address];
+  await applyIp(4, [...first, ...lines(4)], runner, keep);
   if (resume) await dropStale(journal, steps, runner);
 }
 

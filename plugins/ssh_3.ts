@@ -61,6 +61,6 @@ export const ssh3: TunnelPlugin = {
         hold: "while read -r _; do :; done",
       },
     );
-    return { remote: await context.carry(argv, made) };
+    return { remote: await context.carry(argv, { prepared: made }) };
   },
 };

@@ -112,11 +112,11 @@ port() {
 # shellcheck disable=SC2046 # several words each
 setpriv --pdeathsig TERM timeout --kill-after=5 "${VM_TIMEOUT:-600}" \
   setpriv --pdeathsig KILL qemu-system-x86_64 \
-  -accel tcg,thread=multi -cpu max -smp "$(nproc)" -m "${VM_MEMORY:-4G}" \
+  -accel tcg,${ACC-thread=multi} -cpu ${CPU:-max} -smp ${SMP:-2} -m "${VM_MEMORY:-4G}" \
   -nodefaults -no-user-config -display none -no-reboot \
   -serial file:"$work/console" -device virtio-rng-pci \
   -kernel "$kernel/boot/vmlinuz-$release" -initrd "$work/initramfs" \
-  -append 'console=ttyS0 quiet loglevel=3 panic=-1' \
+  -append "console=ttyS0 ${APP-quiet loglevel=3} panic=-1" \
   -virtfs local,path=/,mount_tag=host,security_model=none,readonly=on,multidevs=remap \
   -device virtio-serial-pci \
   $(port 1 out) $(port 2 err) $(port 3 status) \
