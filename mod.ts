@@ -17,8 +17,14 @@ export type { Log } from "./lib/log.ts";
 export type { Pair } from "./lib/pair.ts";
 export type { ProcessId } from "./lib/process.ts";
 export { quote, quoteAll } from "./lib/quote.ts";
-export type { RemoteFacts, RemoteScript } from "./lib/remote.ts";
 export {
+  PairTakenError,
+  type RemoteError,
+  type RemoteFacts,
+  type RemoteScript,
+} from "./lib/remote.ts";
+export {
+  type CarryOptions,
   type Check,
   INTERFACE_VERSION,
   type Tunnel,

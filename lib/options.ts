@@ -42,16 +42,16 @@ export const OPTIONS = [
     long: "ip",
     short: "i",
     value: "IP1:IP2",
-    help: "addresses of this end and of the server's end;\n" +
-      "either may be any, which chooses a free one (default any:any)",
+    help: "addresses of this end and of the server's;\n" +
+      "any chooses a free one (default any:any)",
     group: "connect",
   },
   {
     long: "first-ssh-hop",
     short: "s",
     value: "HOST",
-    help: "the SSH server that packets really go to, where pvpn cannot\n" +
-      "see it: behind a reverse tunnel, or a proxy that is no child of ssh",
+    help: "the SSH server that packets really go to, if pvpn\n" +
+      "cannot see it: behind a reverse tunnel",
     group: "connect",
   },
   {
@@ -63,13 +63,13 @@ export const OPTIONS = [
   {
     long: "foreground",
     short: "f",
-    help: "stay, and reconnect from here; ^C or SIGTERM stops the tunnel",
+    help: "stay, and reconnect from here; ^C stops the tunnel",
     group: "connect",
   },
   {
     long: "dry-run",
     short: "n",
-    help: "print the commands for both ends, and change nothing",
+    help: "print the commands for both ends; change nothing",
     group: "connect",
   },
   {

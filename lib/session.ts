@@ -181,7 +181,7 @@ async function ready(
     const line = next.value;
     const read = reader.read(line);
     if (typeof read === "object") facts = read;
-    if (until?.test(line)) local = true;
+    local ||= until?.(line) === true;
     if (facts !== undefined && local) {
       waiting = false;
       return facts;
@@ -208,11 +208,11 @@ async function ready(
   );
 }
 
-function show(line: string, { log, verbose }: SessionContext): void {
-  if (verbose) log.debug(line);
-  else if (!DEBUG_REGEXP.test(line) && line.trim() !== "") {
-    log.info(line.startsWith("ssh: ") ? line : `ssh: ${line}`);
-  }
+function show(line: string, context: SessionContext): void {
+  const { log, verbose, chatter } = context;
+  if (verbose) return log.debug(line);
+  if (DEBUG_REGEXP.test(line) || chatter?.test(line) || !line.trim()) return;
+  log.info(line.startsWith("ssh: ") ? line : `ssh: ${line}`);
 }
 
 function late(host: string, what: string, milliseconds: number): PvpnError {

@@ -93,8 +93,13 @@ export interface CarryOptions {
    * keeper is started at the same time.
    */
   readonly prepared?: Promise<unknown> | undefined;
-  /** A line that the carrier itself has to print to be ready. */
-  readonly until?: RegExp;
+  /**
+   * Takes each line that the carrier prints until it returns true: then its
+   * end is ready. May throw, which ends it.
+   */
+  until?(line: string): boolean;
+  /** Lines that are shown only with `-d`. */
+  readonly chatter?: RegExp;
   /**
    * Why the carrier ended, where ssh says nothing that is known.
    *

@@ -4,7 +4,8 @@
  * @module
  */
 import type { TunnelPlugin } from "../mod.ts";
+import { ppp } from "./ppp.ts";
 import { ssh3 } from "./ssh_3.ts";
 
 /** All of them, in the order in which `--help` lists them. */
-export const plugins: readonly TunnelPlugin[] = [ssh3];
+export const plugins: readonly TunnelPlugin[] = [ppp, ssh3];

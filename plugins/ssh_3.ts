@@ -33,7 +33,7 @@ const tunNode: Check = {
 export const ssh3: TunnelPlugin = {
   version: INTERFACE_VERSION,
   type: "ssh-3",
-  summary: "OpenSSH's layer-3 tunnel: needs root and PermitTunnel there",
+  summary: "OpenSSH's own tunnel; needs PermitTunnel there",
   device: "tun",
   commands: ["ip", "ssh"],
 

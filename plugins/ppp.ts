@@ -1,0 +1,176 @@
+/**
+ * `ppp`: pppd on both ends, over ssh's standard input and output (pppd(8),
+ * options `pty` and `notty`). Needs no permission of sshd's.
+ *
+ * @module
+ */
+import {
+  type Check,
+  ExitCode,
+  formatAddress,
+  INTERFACE_VERSION,
+  type Pair,
+  PairTakenError,
+  PvpnError,
+  quoteAll,
+  type RemoteFacts,
+  type RemoteScript,
+  type Tunnel,
+  type TunnelContext,
+  type TunnelOptions,
+  type TunnelPlugin,
+} from "../mod.ts";
+
+const WAY_OUT = "or use OpenSSH's own tunnel: -t ssh-3";
+
+/**
+ * Options of both ends. ssh is a clean 8-bit channel that has compressed or
+ * not, as it likes, and has authenticated: nothing of that is done twice.
+ * Scripts in /etc/ppp must not touch routes and resolvers, which are the
+ * core's (a script that is no regular file is not run).
+ */
+const OPTIONS = [
+  ...["nodetach", "noauth", "local", "asyncmap", "0"],
+  ...["noccp", "novj", "nodefaultroute", "noipv6"],
+  // A link that answers nothing for 30 s is dead: as with ssh's ServerAlive.
+  ...["lcp-echo-interval", "10", "lcp-echo-failure", "3"],
+  // Seconds until what got lost is sent again; before, it was 3.
+  ...["lcp-restart", "1", "ipcp-restart", "1"],
+  ...["ip-up-script", "/dev/null", "ip-down-script", "/dev/null"],
+];
+
+/** What an exit status of pppd means; pppd(8), EXIT STATUS. */
+function meaning(status: number): string | undefined {
+  const meanings: Readonly<Record<number, string>> = {
+    2: "refused its options",
+    3: "is not allowed to run (not root, and not set-user-ID)",
+    4: "finds no PPP in the kernel",
+    5: "was ended",
+    8: "could not run ssh",
+    9: "could not run ssh",
+    10: "could not agree with the other end",
+    11: "was refused by the other end",
+    15: "lost its peer, which answers nothing",
+    16: "lost the connection",
+    19: "could not authenticate",
+    127: "is not installed",
+  };
+  return meanings[status];
+}
+
+function hints(status: number): string[] {
+  if (status === 4) return ["modprobe ppp_async", WAY_OUT];
+  if (status === 127) {
+    return ["install it; on Debian: apt install ppp", WAY_OUT];
+  }
+  return [WAY_OUT];
+}
+
+// pppd's packets are the session's own input and output; what it says comes
+// out of descriptor 3 and is read here for the device's name and the moment
+// at which it has addresses.
+const SCRIPT: RemoteScript = {
+  hold: `
+command -v pppd >/dev/null 2>&1 || fail pppd 127
+exec 4>&1
+{
+  pppd notty logfd 3 mtu "$mtu" mru "$mtu" "$local:$peer" ${
+    quoteAll(OPTIONS)
+  } 3>&1 2>&1 1>&4 4>&-
+  echo "exit $?"
+} | while read -r line; do
+  case $line in
+    "Using interface "*) device=\${line#"Using interface "} ;;
+    "remote IP address "*) report "$device" ;;
+    "exit "*) fail pppd "\${line#"exit "}" "$last" ;;
+  esac
+  last=$line
+done`,
+  errors: {
+    pppd(detail) {
+      const [status = "", ...said] = detail.split(" ");
+      const what = meaning(Number(status)) ?? `ended with status ${status}`;
+      const last = said.join(" ");
+      return {
+        message: `pppd on the server ${what}` + (last ? `: ${last}` : ""),
+        hints: hints(Number(status)),
+      };
+    },
+  },
+};
+
+const installed: Check = {
+  name: "pppd on this machine",
+  hint: `apt install ppp on Debian; ${WAY_OUT}`,
+  async passes(query) {
+    const argv = ["sh", "-c", "command -v pppd"];
+    return (await query(argv, { anyStatus: true })).status === 0;
+  },
+};
+
+function explain(status: number): PvpnError | undefined {
+  const what = meaning(status);
+  if (what === undefined) return undefined;
+  const code = status === 4 || status === 127
+    ? ExitCode.missingProgram
+    : ExitCode.network;
+  return new PvpnError(code, `pppd on this machine ${what}`, hints(status));
+}
+
+// What pppd says of a link that is all right.
+const CHATTER_REGEXP =
+  /^(?:Using interface |Connect: |(?:local|remote) +IP address |Modem hangup|Connection terminated|Terminating on signal|Connect time |Sent \d|Hangup )/;
+
+async function connect(
+  context: TunnelContext,
+  { device, mtu }: TunnelOptions,
+  pair: Pair,
+): Promise<RemoteFacts> {
+  const ssh = context.ssh([], SCRIPT, [pair]);
+  const addresses = `${formatAddress(pair.local)}:${formatAddress(pair.peer)}`;
+  return await context.carry([
+    ...["pppd", "pty", quoteAll(ssh), "logfd", "2"],
+    ...["unit", device.slice("ppp".length), addresses],
+    ...["mtu", String(mtu), "mru", String(mtu), ...OPTIONS],
+  ], {
+    explain,
+    chatter: CHATTER_REGEXP,
+    until(line) {
+      const [, name] = /^Using interface (\S+)/.exec(line) ?? [];
+      if (name !== undefined && name !== device) {
+        throw new PvpnError(
+          ExitCode.network,
+          `pppd made "${name}", where "${device}" was free before`,
+          ["another pppd was faster: try again"],
+        );
+      }
+      return line.startsWith("remote IP address ");
+    },
+  });
+}
+
+/** pppd over ssh. */
+export const ppp: TunnelPlugin = {
+  version: INTERFACE_VERSION,
+  type: "ppp",
+  summary: "pppd over ssh; needs pppd on both ends",
+  device: "ppp",
+  commands: ["pppd", "sh", "ssh"],
+
+  checks: () => [installed],
+
+  async open(context, options): Promise<Tunnel> {
+    for (const [index, pair] of context.pairs.entries()) {
+      try {
+        const remote = await connect(context, options, pair);
+        return { remote, negotiated: true };
+      } catch (error) {
+        // Both pppds have to know the pair beforehand: rather a second login,
+        // in the rare case, than addresses that the server may dictate.
+        const last = index === context.pairs.length - 1;
+        if (!(error instanceof PairTakenError) || last) throw error;
+      }
+    }
+    throw new TypeError("Cannot connect: there is no pair");
+  },
+};
