@@ -5,7 +5,7 @@
  * @module
  */
 import { DryRunner, SystemRunner } from "./lib/command.ts";
-import { connect, type Environment } from "./lib/connect.ts";
+import { connect, type Environment, rollBack } from "./lib/connect.ts";
 import { disconnect, disconnectAll } from "./lib/disconnect.ts";
 import { ExitCode, InterruptedError, PvpnError } from "./lib/errors.ts";
 import { hold } from "./lib/foreground.ts";
@@ -31,13 +31,25 @@ function print(text: string): void {
     }
   } catch (error) {
     // `pvpn --help | head -1`: who asked has seen enough.
-    if (!(error instanceof Deno.errors.BrokenPipe)) throw error;
+    if (error instanceof Deno.errors.BrokenPipe) return;
+    const why = error instanceof Error ? error.message : String(error);
+    throw new PvpnError(
+      ExitCode.unexpected,
+      `cannot write to standard output: ${why}`,
+      [],
+      { cause: error },
+    );
   }
 }
 
-/** Aborts when the user, or the system, wants an end. */
+/** Aborts when the user, or the system, wants an end; or a bug makes one. */
 function interruption(): AbortSignal {
   const controller = new AbortController();
+  // It would end the process at once: what was changed is undone first.
+  globalThis.addEventListener("unhandledrejection", (event) => {
+    event.preventDefault();
+    controller.abort(event.reason);
+  });
   for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
     Deno.addSignalListener(name, () => {
       controller.abort(new InterruptedError(name));
@@ -88,8 +100,16 @@ async function run({ command, debug }: CommandLine, log: Log): Promise<void> {
       const connected = await connect(command.request, env);
       const { device } = connected.journal.state;
       if (dry) return;
-      print(`${device} connected\n`);
-      if (command.request.foreground) return await hold(connected, env);
+      const up = () => print(`${device} connected\n`);
+      if (command.request.foreground) return await hold(connected, env, up);
+      try {
+        up();
+      } catch (error) {
+        // Who asked cannot know that it is up: then it is not to be.
+        await rollBack(connected.journal, env);
+        await connected.release({ tidy: true });
+        throw error;
+      }
       await connected.keeper?.release();
       return await connected.release();
     }

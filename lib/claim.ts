@@ -10,7 +10,8 @@ import { Journal, type StateDir } from "./journal.ts";
 import type { Lock } from "./lock.ts";
 import type { Log } from "./log.ts";
 import { alive, type ProcessId } from "./process.ts";
-import { type RoutingTable, SLOTS, tableOf } from "./route.ts";
+import type { RoutingTable } from "./route.ts";
+import { SLOTS, tableOf } from "./route_numbers.ts";
 import type { TunnelState } from "./state.ts";
 
 /** A tunnel that is this process's to bring up. */
@@ -28,7 +29,7 @@ export type NewTunnel = Omit<TunnelState, "device" | "slot" | "undo">;
  * Claims a device whose name starts with `prefix`.
  *
  * @throws {PvpnError} Where another tunnel has the default route already, or
- * nothing is free.
+ * an address that is asked for, or nothing is free.
  */
 export async function claim(
   tunnel: NewTunnel,
@@ -39,14 +40,19 @@ export async function claim(
   const all = await dir.lock();
   try {
     const others = await readAll(dir);
-    refuseSecondDefault(tunnel, others);
+    refuseConflicts(tunnel, others);
     const device = await freeDevice(prefix, others);
     // Whoever has it is about to let it go: the device has no journal.
     const lock = (await dir.lockDevice(device, { wait: true }))!;
-    const slot = freeSlot(others, routing);
-    const journal = new Journal(dir, { ...tunnel, device, slot, undo: [] });
-    await journal.update({});
-    return { journal, lock };
+    try {
+      const slot = freeSlot(others, routing);
+      const journal = new Journal(dir, { ...tunnel, device, slot, undo: [] });
+      await journal.update({});
+      return { journal, lock };
+    } catch (error) {
+      await lock.release();
+      throw error;
+    }
   } finally {
     await all.release();
   }
@@ -59,8 +65,9 @@ export async function pretend(
   routing: RoutingTable,
   dir: StateDir,
 ): Promise<Journal> {
-  const others = await readAll(dir);
-  refuseSecondDefault(tunnel, others);
+  // Only root may see what others there are.
+  const others = Deno.uid() === 0 ? await readAll(dir) : [];
+  refuseConflicts(tunnel, others);
   const device = await freeDevice(prefix, others);
   const slot = freeSlot(others, routing);
   return new Journal(undefined, { ...tunnel, device, slot, undo: [] });
@@ -75,10 +82,21 @@ async function readAll(dir: StateDir): Promise<TunnelState[]> {
   return states;
 }
 
-function refuseSecondDefault(
+function refuseConflicts(
   tunnel: NewTunnel,
   others: readonly TunnelState[],
 ): void {
+  const halves = (state: NewTunnel) =>
+    (state.pair ?? "").split(":").filter((half) => half && half !== "any");
+  for (const half of halves(tunnel)) {
+    const other = others.find((state) => halves(state).includes(half));
+    if (other === undefined) continue;
+    throw new PvpnError(
+      ExitCode.network,
+      `the address ${half} is that of the tunnel "${other.device}"`,
+      ["choose another pair with -i, or let one be chosen: -i any:any"],
+    );
+  }
   if (!tunnel.routes.includes("default")) return;
   const other = others.find(({ routes }) => routes.includes("default"));
   if (other === undefined) return;
@@ -130,7 +148,6 @@ export async function recover(
   log: Log,
 ): Promise<void> {
   const idle: Idle[] = [];
-  const removed = new Set<Idle>();
   try {
     for (const device of await dir.files()) {
       const lock = await dir.lockDevice(device, { wait: false });
@@ -142,15 +159,12 @@ export async function recover(
       const { device, state } = one;
       if (keepers(one).some(({ pid }) => running.has(pid))) continue;
       await dir.discard(device, state, runner);
-      removed.add(one);
       if (state !== undefined) {
         log.warn(`undid what a dead run of pvpn had left of "${device}"`);
       }
     }
   } finally {
-    for (const one of idle) {
-      await one.lock.release({ remove: removed.has(one) });
-    }
+    for (const { lock } of idle) await lock.release();
   }
 }
 

@@ -63,7 +63,7 @@ export interface RunningCommand {
   readonly stdout: AsyncIterable<string>;
   /** Its standard error, line by line; a line has at most 4 KiB. */
   readonly stderr: AsyncIterable<string>;
-  /** Lets go of it: closes this side's ends of all three. */
+  /** Lets go of it: ends its input. */
   release(): Promise<void>;
 }
 
@@ -112,12 +112,21 @@ function spawnError(error: unknown, program: string): unknown {
   const missing = error instanceof Deno.errors.NotFound ||
     error instanceof Deno.errors.NotCapable;
   if (!missing) return error;
-  const packages: Record<string, string> = {
-    ip: "iproute2",
-    ss: "iproute2",
-    ssh: "openssh-client",
-  };
-  const name = packages[program];
+  return missingProgram(program, { cause: error });
+}
+
+const PACKAGES: ReadonlyMap<string, string> = new Map([
+  ["ip", "iproute2"],
+  ["ss", "iproute2"],
+  ["ssh", "openssh-client"],
+]);
+
+/** The error of a program that cannot be run. */
+export function missingProgram(
+  program: string,
+  options?: ErrorOptions,
+): PvpnError {
+  const name = PACKAGES.get(program);
   return new PvpnError(
     ExitCode.missingProgram,
     `"${program}" is not installed on this machine, or not in PATH`,
@@ -126,7 +135,7 @@ function spawnError(error: unknown, program: string): unknown {
         ? `PATH is ${Deno.env.get("PATH")}`
         : `install it; on Debian: apt install ${name}`,
     ],
-    { cause: error },
+    options,
   );
 }
 
@@ -188,11 +197,12 @@ export class SystemRunner implements Runner {
     // The status is read by nobody: keepers say it themselves.
     child.unref();
     return {
-      write: (text) => stdin.write(new TextEncoder().encode(text)),
+      write: (text) =>
+        stdin.write(new TextEncoder().encode(text)).catch(ignoreGone),
       stdout: linesOf(child.stdout),
       stderr: linesOf(child.stderr),
       release: async () => {
-        await stdin.close().catch(ignoreBrokenPipe);
+        await stdin.close().catch(ignoreGone);
       },
     };
   }
@@ -214,8 +224,11 @@ export class SystemRunner implements Runner {
   }
 }
 
-function ignoreBrokenPipe(error: unknown): void {
-  if (!(error instanceof Deno.errors.BrokenPipe)) throw error;
+/** Nobody reads any more: EPIPE the first time, then a stream that failed. */
+function ignoreGone(error: unknown): void {
+  const gone = error instanceof Deno.errors.BrokenPipe ||
+    error instanceof TypeError && /clos(?:ed|ing) or/.test(error.message);
+  if (!gone) throw error;
 }
 
 /** A program that ends without reading its input says why by its status. */
@@ -224,8 +237,8 @@ async function writeAll(
   text: string,
 ): Promise<void> {
   const writer = stdin.getWriter();
-  await writer.write(new TextEncoder().encode(text))
-    .then(() => writer.close()).catch(ignoreBrokenPipe);
+  await writer.write(new TextEncoder().encode(text)).catch(ignoreGone);
+  await writer.close().catch(ignoreGone);
 }
 
 /**

@@ -10,7 +10,12 @@ import { ExitCode, PvpnError } from "./errors.ts";
 import type { Journal, StateDir } from "./journal.ts";
 import type { Keeper } from "./keeper.ts";
 import type { Log } from "./log.ts";
-import { candidatePairs, type Pair, type PairRequest } from "./pair.ts";
+import {
+  candidatePairs,
+  formatPair,
+  type Pair,
+  type PairRequest,
+} from "./pair.ts";
 import { resolveFirstHop } from "./peer.ts";
 import { self } from "./process.ts";
 import type { Registry } from "./registry.ts";
@@ -65,8 +70,8 @@ export interface Connected {
   readonly journal: Journal;
   /** Its keeper; none in a dry run. */
   readonly keeper: Keeper | undefined;
-  /** Lets go of the device's lock. */
-  release(options?: { remove?: boolean }): Promise<void>;
+  /** Lets go of the device's lock; `tidy` where nothing is left of it. */
+  release(options?: { tidy?: boolean }): Promise<void>;
 }
 
 /** Asks ssh what it would do for a host. */
@@ -79,7 +84,7 @@ export async function sshConfig(
     anyStatus: true,
   });
   if (output.status !== 0) {
-    const lines = output.stderr.split("\n");
+    const lines = output.stderr.split(/\r?\n/);
     throw explainSshFailure(host, lines, output.status);
   }
   return parseConfig(output.stdout, host);
@@ -140,6 +145,7 @@ export async function connect(
     sshArgs: request.sshArgs,
     routes: request.routes.map(formatRoute),
     mtu: request.mtu,
+    pair: formatPair(request.pair),
     phase: "connecting",
     owner: me.id,
     reconnects: 0,
@@ -152,9 +158,9 @@ export async function connect(
     }
     : await claim(tunnel, plugin.device, routing, dir);
   const { journal, lock } = claimed;
-  const release = async (options?: { remove?: boolean }) => {
-    await lock?.release(options);
-    if (options?.remove) await dir.tidy();
+  const release = async (options?: { tidy?: boolean }) => {
+    await lock?.release();
+    if (options?.tidy) await dir.tidy();
   };
   try {
     const keeper = await bringUp({
@@ -175,7 +181,7 @@ export async function connect(
     return { journal, keeper, release };
   } catch (error) {
     await rollBack(journal, env);
-    await release({ remove: true });
+    await release({ tidy: true });
     throw error;
   }
 }

@@ -25,14 +25,10 @@ export async function disconnect(
   // then; if it does not, or was killed, the journal says what is left.
   if (state.owner !== undefined) await endProcesses(runner, [state.owner]);
   const lock = await dir.lockDevice(device, { wait: true });
-  let remove = true;
   try {
     await dir.discard(device, await dir.read(device), runner);
-  } catch (error) {
-    remove = false;
-    throw error;
   } finally {
-    await lock?.release({ remove });
+    await lock?.release();
     await dir.tidy();
   }
 }

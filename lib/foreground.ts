@@ -12,18 +12,23 @@ import { retry } from "./reconnect.ts";
 /**
  * Holds a tunnel until the signal is aborted, then takes it down.
  *
+ * @param connected A tunnel that is up.
+ * @param env Where.
+ * @param up Says that it is; a failure takes it down.
  * @throws {InterruptedError} Where that was SIGINT; SIGTERM and SIGHUP are
  * how a service is stopped.
  */
 export async function hold(
   connected: Connected,
   env: Environment,
+  up: () => void,
 ): Promise<void> {
   const { journal, release } = connected;
   const aborted = Promise.withResolvers<never>();
   env.signal.addEventListener("abort", () => aborted.reject(env.signal.reason));
   if (env.signal.aborted) aborted.reject(env.signal.reason);
   try {
+    up();
     for (let keeper = connected.keeper!;;) {
       const shown = show(keeper, env);
       await Promise.race([keeper.ended, aborted.promise]);
@@ -35,7 +40,7 @@ export async function hold(
     }
   } catch (error) {
     await rollBack(journal, env);
-    await release({ remove: true });
+    await release({ tidy: true });
     const service = error instanceof InterruptedError &&
       !error.message.endsWith("SIGINT");
     if (!service) throw error;

@@ -8,6 +8,7 @@
 import type { Runner } from "./command.ts";
 import { ExitCode, PvpnError } from "./errors.ts";
 import { acquire, type Lock } from "./lock.ts";
+import { printable } from "./log.ts";
 import { DEVICE_REGEXP } from "./remote.ts";
 import { parseState, type TunnelState } from "./state.ts";
 import { type UndoFailure, type UndoStep, undoSteps } from "./undo.ts";
@@ -36,15 +37,10 @@ export class StateDir {
           throw cannotWrite(this.path, error);
         }
       }
+      await this.check();
       const lock = await acquire(this.path, { wait: true, create: false });
-      if (lock === undefined) continue; // the last tunnel's end removed it
-      try {
-        await this.check();
-        return lock;
-      } catch (error) {
-        await lock.release();
-        throw error;
-      }
+      if (lock !== undefined) return lock;
+      // The end of the last tunnel removed it in the meantime.
     }
   }
 
@@ -97,13 +93,19 @@ export class StateDir {
    */
   async read(device: string): Promise<TunnelState | undefined> {
     if (!await this.check()) return undefined;
+    const path = this.file(device, "json");
+    let text: string;
     try {
-      const text = await Deno.readTextFile(this.file(device, "json"));
-      return parseState(text, device);
+      text = await Deno.readTextFile(path);
     } catch (error) {
       if (error instanceof Deno.errors.NotFound) return undefined;
-      throw error;
+      const why = error instanceof Error ? error.message : String(error);
+      const message = `the state of "${device}" cannot be read: ${why}`;
+      throw new PvpnError(ExitCode.state, message, [
+        `look at what it is: ls -ld ${path}`,
+      ], { cause: error });
     }
+    return parseState(text, device);
   }
 
   /**
@@ -184,6 +186,11 @@ export class Journal {
     values: { [K in keyof TunnelState]?: TunnelState[K] | undefined },
   ): Promise<void> {
     const merged = { ...this.#state, ...values };
+    if (merged.problem !== undefined) {
+      // It may quote what a server said.
+      const line = printable(merged.problem).replace(/\s+/g, " ");
+      merged.problem = line.slice(0, 1000);
+    }
     const kept = Object.entries(merged).filter(([, v]) => v !== undefined);
     this.#state = Object.fromEntries(kept) as unknown as TunnelState;
     // One after the other; a later one writes what an earlier one would.

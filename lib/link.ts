@@ -12,8 +12,8 @@ import { batchErrors, type IpStep } from "./undo.ts";
 export interface IpLine {
   /** The words, such as `link set dev tun0 up`. */
   readonly words: readonly string[];
-  /** Whether it does not matter that it is there already. */
-  readonly keep?: boolean;
+  /** Whether it may fail: where the kernel lacks what it sets. */
+  readonly optional?: boolean;
 }
 
 /** The line that adds what a step deletes. */
@@ -24,7 +24,7 @@ export function addLine(step: IpStep): IpLine {
 // EEXIST: of a route, a rule or an address.
 const EXISTS_REGEXP = /File exists|already assigned/;
 // A kernel without the family has no packets of it to keep in.
-const NO_FAMILY_REGEXP = /(?:Address family|Operation) not supported/;
+const NO_FAMILY_REGEXP = /Address family not supported/;
 
 /**
  * Runs lines in one `ip -batch`.
@@ -42,7 +42,8 @@ export async function applyIp(
   options: { keep?: boolean } = {},
 ): Promise<void> {
   if (lines.length === 0) return;
-  const argv = ["ip", `-${family}`, ...(options.keep ? ["-force"] : [])];
+  const force = options.keep || lines.some(({ optional }) => optional);
+  const argv = ["ip", `-${family}`, ...(force ? ["-force"] : [])];
   const input = lines.map(({ words }) => words.join(" ") + "\n").join("");
   const output = await runner.change([...argv, "-batch", "-"], {
     input,
@@ -50,21 +51,48 @@ export async function applyIp(
   });
   if (output.status === 0) return;
   const errors = batchErrors(output);
-  const failed = errors.find(({ reason }) =>
+  const failed = errors.filter(({ line, reason }) =>
+    !lines[line - 1]?.optional &&
     !(options.keep && EXISTS_REGEXP.test(reason)) &&
     !(family === 6 && NO_FAMILY_REGEXP.test(reason))
   );
-  if (failed === undefined && errors.length > 0) return;
-  const words = lines[(failed?.line ?? 0) - 1]?.words ?? [];
-  throw applyError(words, failed?.reason ?? output.stderr.trim());
+  if (failed.length === 0 && errors.length > 0) return;
+  const [first] = failed;
+  const words = lines[(first?.line ?? 0) - 1]?.words ?? [];
+  const reason = first?.reason ?? output.stderr.trim();
+  // Without -force, ip stops at the first failure.
+  const missed = lines.filter((_, index) =>
+    force
+      ? failed.some(({ line }) => line === index + 1)
+      : index + 1 >= (first?.line ?? 0)
+  );
+  throw applyError(words, reason, missed);
 }
 
-function applyError(words: readonly string[], reason: string): PvpnError {
+/** Lines that `ip` did not do, and why. */
+export class IpError extends PvpnError {
+  override readonly name = "IpError";
+
+  /** See {@linkcode PvpnError}; `missed`: the lines that were not done. */
+  constructor(
+    readonly missed: readonly IpLine[],
+    message: string,
+    hints: readonly string[],
+  ) {
+    super(ExitCode.network, message, hints);
+  }
+}
+
+function applyError(
+  words: readonly string[],
+  reason: string,
+  missed: readonly IpLine[],
+): IpError {
   const line = `ip ${words.join(" ")}`;
   if (words[0] === "route" && EXISTS_REGEXP.test(reason)) {
     const network = words[2] === "unreachable" ? words[3] : words[2];
-    return new PvpnError(
-      ExitCode.network,
+    return new IpError(
+      missed,
       `this machine has a route to ${network} already`,
       [
         `see which: ip route show ${network}`,
@@ -72,11 +100,17 @@ function applyError(words: readonly string[], reason: string): PvpnError {
       ],
     );
   }
+  if (words[0] === "rule" && EXISTS_REGEXP.test(reason)) {
+    return new IpError(missed, `this machine has such a rule already`, [
+      `it is: ip ${words.join(" ").replace("add", "show")}`,
+      "stop what made it; pvpn never replaces a rule",
+    ]);
+  }
   const permission = /not permitted/.test(reason)
     ? ["root in a container needs CAP_NET_ADMIN"]
     : [];
-  return new PvpnError(
-    ExitCode.network,
+  return new IpError(
+    missed,
     `this machine's network could not be set up: ${reason}`,
     [`the command was: ${line}`, ...permission],
   );

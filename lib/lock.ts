@@ -1,14 +1,14 @@
 /**
- * Locks between pvpn processes: flock(2) on files that are removed with the
- * last who uses them. The kernel frees a dead process's locks.
+ * Locks between pvpn processes: flock(2) on folders, and on files that are
+ * there only while they are held. The kernel frees a dead process's locks.
  *
  * @module
  */
 
 /** A lock that is held. */
 export interface Lock {
-  /** Lets go; `remove` deletes the file before, while nobody else is in. */
-  release(options?: { remove?: boolean }): Promise<void>;
+  /** Lets go, and removes the file before: who waits for it makes another. */
+  release(): Promise<void>;
 }
 
 /**
@@ -17,7 +17,8 @@ export interface Lock {
  * @param path A file, made where it is not there, or a directory.
  * @param options `wait`: whether to wait for somebody else who has it;
  * `create`: whether to make the file.
- * @returns `undefined` where somebody else has it, or the file is not there.
+ * @returns `undefined` where somebody else has it, or it is not there and is
+ * not to be made.
  */
 export async function acquire(
   path: string,
@@ -31,7 +32,9 @@ export async function acquire(
       else if (!await file.tryLock(true)) return void file.close();
       // Who had it before may have removed the file while we waited: then
       // this lock is on something that nobody else will ever look at.
-      if (await same(file, path)) return held(file, path);
+      if (await same(file, path)) {
+        return held(file, options.create ? path : undefined);
+      }
     } catch (error) {
       file.close();
       throw error;
@@ -65,11 +68,11 @@ async function same(file: Deno.FsFile, path: string): Promise<boolean> {
   }
 }
 
-function held(file: Deno.FsFile, path: string): Lock {
+function held(file: Deno.FsFile, path: string | undefined): Lock {
   return {
-    async release({ remove = false } = {}) {
+    async release() {
       try {
-        if (remove) await Deno.remove(path);
+        if (path !== undefined) await Deno.remove(path);
       } catch (error) {
         if (!(error instanceof Deno.errors.NotFound)) throw error;
       } finally {

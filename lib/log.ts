@@ -47,10 +47,9 @@ class StderrHandler extends BaseHandler {
       // stderr is unbuffered, as it is in C: what was said is out, even if
       // the next thing is a SIGKILL.
       writeAllSync(this.#encoder.encode(message + "\n"));
-    } catch (error) {
-      // The reader of our stderr has gone (`pvpn ... 2>&1 | head`). The work,
-      // and above all its undo, goes on.
-      if (!(error instanceof Deno.errors.BrokenPipe)) throw error;
+    } catch {
+      // Its reader has gone (`pvpn ... 2>&1 | head`), or its disk is full:
+      // there is nobody to tell. The work, and above all its undo, goes on.
     }
   }
 }

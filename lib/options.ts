@@ -132,18 +132,43 @@ const DEFAULT_MTU = 1500;
 const flag = ({ long, short }: Option) =>
   short === undefined ? `--${long}` : `-${short}, --${long}`;
 
-/** Splits `-tssh-3` into `-t ssh-3`, as getopt(3) does. */
-function splitAttached(args: readonly string[]): string[] {
+/**
+ * Rewrites arguments to one long option each, as getopt(3) reads them:
+ * `-dtssh-3` to `--debug=true --type ssh-3`.
+ */
+function longOptions(args: readonly string[]): string[] {
   const end = args.indexOf("--");
   return args.flatMap((arg, index) => {
-    if (end >= 0 && index >= end) return [arg];
-    const [, letter, value] = /^-([a-zA-Z])([^=].*)$/.exec(arg) ?? [];
-    const option = TABLE.find(({ short }) => short === letter);
-    return letter !== undefined && value !== undefined &&
-        option?.value !== undefined
-      ? [`-${letter}`, value]
-      : [arg];
+    if (end >= 0 && index >= end || !/^-./.test(arg)) return [arg];
+    return arg.startsWith("--") ? longOption(arg) : shortOptions(arg);
   });
+}
+
+function longOption(arg: string): string[] {
+  const [, name, value] = /^--([^=]*)(?:=([^]*))?$/.exec(arg) ?? [];
+  const option = TABLE.find(({ long }) => long === name);
+  if (option === undefined) throw unknownOption(arg);
+  if (option.value === undefined) {
+    if (value === undefined) return [`--${name}=true`];
+    throw new UsageError(`--${name} takes no value`);
+  }
+  if (value === "") throw new UsageError(`"${arg}" lacks its value`);
+  return [arg];
+}
+
+function shortOptions(arg: string): string[] {
+  const words: string[] = [];
+  for (let at = 1; at < arg.length; at++) {
+    const option = TABLE.find(({ short }) => short === arg[at]);
+    if (option === undefined) throw unknownOption(arg);
+    if (option.value === undefined) words.push(`--${option.long}=true`);
+    else {
+      const value = arg.slice(at + 1);
+      words.push(`--${option.long}${value && `=${value.replace(/^=/, "")}`}`);
+      break;
+    }
+  }
+  return words;
 }
 
 /** The number of edits between two words (Levenshtein). */
@@ -188,15 +213,9 @@ export function parseCommandLine(
   sshArgs: string | undefined,
 ): CommandLine {
   const isFlag = ({ value }: Option) => value === undefined;
-  const parsed = parseArgs(splitAttached(args), {
+  const parsed = parseArgs(longOptions(args), {
     boolean: TABLE.filter(isFlag).map(({ long }) => long),
     string: ["_", ...TABLE.filter((o) => !isFlag(o)).map(({ long }) => long)],
-    alias: Object.fromEntries(
-      TABLE.flatMap(({ long, short }) => short ? [[long, short]] : []),
-    ),
-    unknown: (arg, key) => {
-      if (key !== undefined) throw unknownOption(arg);
-    },
   });
   const values = parsed as Readonly<Record<string, unknown>>;
   const value = (long: string): string | undefined => {
@@ -214,8 +233,12 @@ export function parseCommandLine(
     if (values[action] === true) return { command: { action }, debug };
   }
   const none = (why: string) => {
-    if (words.length === 0) return;
-    throw new UsageError(`"${words[0]}" cannot be there: ${why}`);
+    const option = TABLE.find(({ group, long }) =>
+      group === "connect" && ![undefined, false].includes(values[long] as false)
+    );
+    const extra = words[0] ?? (option && `--${option.long}`);
+    if (extra === undefined) return;
+    throw new UsageError(`"${extra}" cannot be there: ${why}`);
   };
   if (values.list === true) {
     none("--list takes no argument");

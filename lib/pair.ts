@@ -32,8 +32,10 @@ export interface PairRequest {
 }
 
 /** The text form of a pair: `LOCAL:PEER`. */
-export function formatPair(pair: Pair): string {
-  return `${formatAddress(pair.local)}:${formatAddress(pair.peer)}`;
+export function formatPair(pair: PairRequest): string {
+  const half = (address: Address | "any") =>
+    address === "any" ? address : formatAddress(address);
+  return `${half(pair.local)}:${half(pair.peer)}`;
 }
 
 function parseHalf(text: string, whole: string): Address | "any" {

@@ -26,6 +26,8 @@ export async function findPeer(
   return peerOf(stdout, processes.map(({ pid }) => pid));
 }
 
+const USERS_REGEXP = /users:\((?:\("[^"(),=]*",pid=\d+,fd=\d+\),?)+\)\s*$/;
+
 /**
  * Reads `ss -Htnp state established` (ss(8)): the peer of the first socket
  * that one of `pids` has, in the order of `pids` (parents first).
@@ -36,7 +38,11 @@ export function peerOf(
 ): Server | undefined {
   const sockets = text.split("\n").flatMap((line) => {
     const [, , , peer = ""] = line.trim().split(/\s+/);
-    const owners = [...line.matchAll(/\bpid=(\d+)/g)].map(([, p]) => Number(p));
+    // A process names itself as it likes: "pid=1" is a name, not a pid.
+    const [users = ""] = USERS_REGEXP.exec(line) ?? [];
+    const owners = [...users.matchAll(/",pid=(\d+),/g)].map(([, pid]) =>
+      Number(pid)
+    );
     const server = parseEndpoint(peer);
     return server === undefined ? [] : [{ owners, server }];
   });

@@ -6,7 +6,12 @@
  *
  * @module
  */
-import type { Argv, Runner } from "./command.ts";
+import {
+  type Argv,
+  CommandError,
+  missingProgram,
+  type Runner,
+} from "./command.ts";
 import { ExitCode, PvpnError } from "./errors.ts";
 
 /** A process, for as long as the machine runs. */
@@ -67,7 +72,13 @@ export async function self(
 ): Promise<Self & { stdout: string }> {
   const output = await runner.query(
     ["sh", "-c", SELF_SCRIPT, "pvpn", ...argv],
+    { anyStatus: true },
   );
+  // What sh says of a program that is not there, or may not be run.
+  if (output.status === 127 || output.status === 126) {
+    throw missingProgram(argv[0] ?? "");
+  }
+  if (output.status !== 0) throw new CommandError(argv, output);
   const [stat = "", aes = "", ...rest] = output.stdout.split("\n");
   const id = parseStat(stat);
   if (id === undefined) {
@@ -99,6 +110,7 @@ start_of() {
 children() {
   list=
   for task in "/proc/$1/task"/*/children; do
+    line=
     read -r line 2>/dev/null <"$task"
     list="$list $line"
   done

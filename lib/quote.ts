@@ -16,7 +16,8 @@
  */
 export function quote(word: string): string {
   if (/^[\w@%+=:,./-]+$/.test(word)) return word;
-  return `'${word.replaceAll("'", `'\\''`)}'`;
+  // A backslash stands outside of the quotes, in which fish reads it.
+  return `'${word.replace(/['\\]/g, "'\\$&'")}'`;
 }
 
 /** A command line that could be pasted into a shell. */

@@ -5,7 +5,7 @@
  * @module
  */
 import { type Environment, rollBack, sshConfig } from "./connect.ts";
-import { InterruptedError, PvpnError } from "./errors.ts";
+import { ExitCode, InterruptedError, PvpnError } from "./errors.ts";
 import { Journal } from "./journal.ts";
 import type { Keeper } from "./keeper.ts";
 import { type Pair, parsePairRequest } from "./pair.ts";
@@ -37,7 +37,9 @@ function pause(milliseconds: number, signal: AbortSignal): Promise<void> {
 
 function knownPair(text: string | undefined): Pair {
   const { local, peer } = parsePairRequest(text ?? "");
-  if (local === "any" || peer === "any") throw new TypeError("Cannot be any");
+  if (local === "any" || peer === "any") {
+    throw new PvpnError(ExitCode.state, "the state has no addresses in it");
+  }
   return { local, peer };
 }
 
@@ -98,7 +100,7 @@ export async function retry(
     } catch (error) {
       if (signal.aborted || !(error instanceof PvpnError)) throw error;
       if (journal.state.problem !== error.message) log.warn(error.message);
-      await journal.update({ problem: error.message.slice(0, 1000) });
+      await journal.update({ problem: error.message });
     }
   }
 }
@@ -115,7 +117,7 @@ export async function reconnect(
     dir.lockDevice(device, { wait: true }),
     aborted.promise,
   ]);
-  let remove = true;
+  let tidy = true;
   try {
     const state = await dir.read(device);
     if (state === undefined) return; // stopped in the meantime
@@ -127,14 +129,14 @@ export async function reconnect(
       }
       const keeper = await retry(journal, env, false);
       await keeper.release();
-      remove = false;
+      tidy = false;
     } catch (error) {
-      if (!(error instanceof InterruptedError)) remove = false;
+      if (!(error instanceof InterruptedError)) tidy = false;
       else await rollBack(journal, env);
       throw error;
     }
   } finally {
-    await lock?.release({ remove });
-    if (remove) await dir.tidy();
+    await lock?.release();
+    if (tidy) await dir.tidy();
   }
 }

@@ -97,7 +97,7 @@ taken() {
   } | while read -r type prefix _; do
     case $type in default | 0.0.0.0/1 | 128.0.0.0/1) continue ;; esac
     case $prefix in default) continue ;; esac
-    case $type in *.*) echo "$type" ;; *) echo "$prefix" ;; esac
+    case $type in *.*) echo "$type" ;; *) echo "\${prefix:-$type}" ;; esac
     break
   done
 }
@@ -119,8 +119,8 @@ address() {
 }
 up() {
   why=$({
-    ip address add "$local" peer "$peer" dev "$device" &
-    ip link set dev "$device" mtu "$mtu" up && wait $!
+    ip address add "$local" peer "$peer" dev "$device" &&
+    ip link set dev "$device" mtu "$mtu" up
   } 2>&1) || fail ip $why
 }
 
@@ -133,8 +133,6 @@ report() {
 }
 
 command -v ip >/dev/null 2>&1 || fail missing ip
-DEVICE
-HOLD
 `;
 
 // What is done with a device that is there.
@@ -158,15 +156,9 @@ export function remoteCommand(
   script: RemoteScript,
   request: RemoteRequest,
 ): string {
-  const text = SCRIPT.trim()
-    .replace(
-      "DEVICE",
-      () =>
-        script.device === undefined
-          ? 'address "$@"'
-          : script.device + SET_UP.trimEnd(),
-    )
-    .replace("HOLD", () => script.hold);
+  const { device, hold } = script;
+  const set = device === undefined ? 'address "$@"' : device + SET_UP;
+  const text = [SCRIPT.trim(), set.trim(), hold.trim()].join("\n");
   return "exec " + quoteAll([
     "/bin/sh",
     "-c",
@@ -272,8 +264,8 @@ function remoteError(
   errors: NonNullable<RemoteScript["errors"]>,
 ): PvpnError {
   const [what = "", ...rest] = text.split(" ");
-  if (what === "address") {
-    const [local, peer, ...by] = rest;
+  const [local, peer, ...by] = rest;
+  if (what === "address" && by.length > 0) {
     return new PairTakenError(
       ExitCode.server,
       `the pair ${peer}:${local} collides with the route ` +

@@ -20,23 +20,15 @@ import {
 import type { Argv, Runner } from "./command.ts";
 import { ExitCode, PvpnError } from "./errors.ts";
 import type { Pair } from "./pair.ts";
+import {
+  metricOf,
+  pinPriorityOf,
+  SUPPRESS_PRIORITY,
+  TABLE_PRIORITY,
+  tableOf,
+} from "./route_numbers.ts";
 import type { Server } from "./state.ts";
-import type { IpStep } from "./undo.ts";
-
-// A tunnel's table is TABLE + slot; so is its pin rule's priority, before all
-// rules that catch everything. One tunnel at a time has the default route.
-const TABLE = 10000;
-const SUPPRESS_PRIORITY = 11000;
-const TABLE_PRIORITY = 11001;
-/** How many slots there are. */
-export const SLOTS = 1000;
-// Worse than any route that somebody else sets up: 0xff000000 and more.
-const UNREACHABLE_METRIC = 4278198272;
-
-/** The number of a slot's routing table. */
-export function tableOf(slot: number): number {
-  return TABLE + slot;
-}
+import { type IpStep, isWord } from "./undo.ts";
 
 /** A route as `ip -json route` prints it; what is read of it. */
 interface RouteEntry {
@@ -56,8 +48,29 @@ export interface RoutingTable {
   readonly tables: ReadonlySet<string>;
 }
 
+/** Checks what is read of what `ip -json route` prints. */
 function parseRoutes(json: string): RouteEntry[] {
-  return JSON.parse(json || "[]") as RouteEntry[];
+  const isText = (value: unknown) =>
+    value === undefined || typeof value === "string";
+  const isRoute = (value: unknown): value is RouteEntry => {
+    if (typeof value !== "object" || value === null) return false;
+    const { dst, type, gateway, dev, table, metric } = value as RouteEntry;
+    return typeof dst === "string" &&
+      [type, gateway, dev, table].every(isText) &&
+      (metric === undefined || typeof metric === "number");
+  };
+  let routes: unknown;
+  try {
+    routes = JSON.parse(json.trim() || "[]");
+  } catch {
+    routes = undefined; // refused with all else that is no list
+  }
+  if (Array.isArray(routes) && routes.every(isRoute)) return routes;
+  throw new PvpnError(
+    ExitCode.network,
+    `"ip" printed something that is no list of routes: ${json.slice(0, 64)}`,
+    ["pvpn needs iproute2's ip; see: ip -V"],
+  );
 }
 
 /** Prints this machine's IPv4 routes, of all tables. */
@@ -104,7 +117,7 @@ export async function nexthopTo(
   });
   const [now] = got.status === 0 ? parseRoutes(got.stdout) : [];
   const usable = (route: RouteEntry) =>
-    route.dev !== undefined && route.dev !== device &&
+    route.dev !== undefined && route.dev !== device && isWord(route.dev) &&
     (route.type ?? "unicast") === "unicast";
   if (now !== undefined && usable(now)) return toNexthop(now);
   // The tunnel's own routes hide the way: the best of the others.
@@ -169,7 +182,7 @@ const step = (
 export function planRoutes(request: RouteRequest): IpStep[] {
   const { device, slot, pair, routes, server } = request;
   const via = ["via", formatAddress(pair.peer), "dev", device];
-  const metric = ["metric", UNREACHABLE_METRIC + slot];
+  const metric = ["metric", metricOf(slot)];
   const table = ["table", tableOf(slot)];
   const networks = routes.filter((route) => route !== "default");
   const steps: IpStep[] = [];
@@ -209,7 +222,7 @@ function pin(request: RouteRequest, server: Server): IpStep[] {
     step(
       address.family,
       "rule",
-      ...["priority", TABLE + slot, "to", formatPrefix(host(address))],
+      ...["priority", pinPriorityOf(slot), "to", formatPrefix(host(address))],
       ...ports,
       ...["table", table],
     );

@@ -114,9 +114,11 @@ class Deadline {
     return this.#reject.promise;
   }
 
-  set(milliseconds: number, error: PvpnError): void {
+  /** Sets when it passes, and what it rejects with then. */
+  set(milliseconds: number, error: () => PvpnError): void {
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => this.#reject.reject(error), milliseconds);
+    const reject = () => this.#reject.reject(error());
+    this.#timer = setTimeout(reject, milliseconds);
   }
 
   [Symbol.dispose](): void {
@@ -157,49 +159,48 @@ async function ready(
 ): Promise<RemoteFacts> {
   const { host, until } = context;
   using deadline = new Deadline(context.signal);
-  deadline.set(LOGIN_DEADLINE, late(host, "log in", LOGIN_DEADLINE));
+  deadline.set(LOGIN_DEADLINE, () => lateLogin(host));
   const lines = keeper.stderr[Symbol.asyncIterator]();
   let waiting = true;
-  keeper.ended.then(async () => {
+  const explain = (status: number) =>
+    findCause(host, kept) ?? context.explain?.(status, kept) ??
+      explainSshFailure(host, kept, status);
+  keeper.ended.then(async (status) => {
     if (!waiting) return;
     // It lets go of stderr now; who else has it open is not waited for.
-    deadline.set(LINGER, ended(host, kept));
+    deadline.set(LINGER, () => explain(status));
     await keeper.acknowledge();
-  }).catch(() => {}); // it has gone altogether: the lines end
+  });
   const reader = new RemoteReader(context.request, context.script.errors);
   let facts: RemoteFacts | undefined;
   let local = until === undefined;
+  let authenticated = false;
   const echo = new CommandEcho(context.command);
   const kept: string[] = [];
+  using _done = { [Symbol.dispose]: () => void (waiting = false) };
   for (let count = 0; count < LINE_LIMIT; count++) {
     const next = await Promise.race([lines.next(), deadline.promise]);
     if (next.done) {
       const status = await Promise.race([keeper.ended, deadline.promise]);
-      throw findCause(host, kept) ?? context.explain?.(status, kept) ??
-        explainSshFailure(host, kept, status);
+      throw explain(status);
     }
     const line = next.value;
     const read = reader.read(line);
     if (typeof read === "object") facts = read;
     local ||= until?.(line) === true;
-    if (facts !== undefined && local) {
-      waiting = false;
-      return facts;
-    }
+    if (facts !== undefined && local) return facts;
     if (read || echo.includes(line)) continue;
     if (kept.push(line) > KEPT_LINES) kept.shift();
-    if (line.startsWith("Authenticated to ")) {
-      deadline.set(
-        READY_DEADLINE,
-        late(host, "set its end up", READY_DEADLINE),
-      );
+    if (!authenticated && line.startsWith("Authenticated to ")) {
+      authenticated = true;
+      deadline.set(READY_DEADLINE, () => lateReady(host));
       context.authenticated(keeper);
     }
     show(line, context);
     // With a tunnel open, ssh stays when the server's command has ended. What
     // that printed may come behind its status.
     if (/^debug1: client_input_channel_req: .* rtype exit-status/.test(line)) {
-      deadline.set(LINGER, ended(host, kept));
+      deadline.set(LINGER, () => ended(host, kept));
     }
   }
   throw new PvpnError(
@@ -215,10 +216,18 @@ function show(line: string, context: SessionContext): void {
   log.info(line.startsWith("ssh: ") ? line : `ssh: ${line}`);
 }
 
-function late(host: string, what: string, milliseconds: number): PvpnError {
+function lateLogin(host: string): PvpnError {
   return new PvpnError(
     ExitCode.ssh,
-    `"${host}" did not ${what} within ${milliseconds / 1000} seconds`,
+    `no login to "${host}" within ${LOGIN_DEADLINE / 1000} seconds`,
+    [`see what it does: ssh -v ${host} true`],
+  );
+}
+
+function lateReady(host: string): PvpnError {
+  return new PvpnError(
+    ExitCode.server,
+    `"${host}" did not set its end up within ${READY_DEADLINE / 1000} seconds`,
     [`see what it does: ssh -v ${host} true`],
   );
 }

@@ -96,7 +96,11 @@ const options = (pairs: readonly (readonly [string, string])[]): string[] =>
 /** The argument vector that asks ssh what it would do; connects nowhere. */
 export function configArgv(target: SshTarget): string[] {
   const { args, host } = target;
-  return ["ssh", ...args, "-T", ...options(SAFE_OPTIONS), "-G", "--", host];
+  return [
+    ...["ssh", ...args, "-T", ...options(SAFE_OPTIONS)],
+    // With a command, or ForkAfterAuthentication would end it unnamed.
+    ...["-G", "--", host, "true"],
+  ];
 }
 
 /**
@@ -107,7 +111,7 @@ export function configArgv(target: SshTarget): string[] {
  */
 export function parseConfig(text: string, host: string): SshConfig {
   const values = new Map<string, string>();
-  for (const line of text.split("\n")) {
+  for (const line of text.split(/\r?\n/)) {
     const at = line.indexOf(" ");
     if (at > 0) values.set(line.slice(0, at).toLowerCase(), line.slice(at + 1));
   }

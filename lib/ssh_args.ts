@@ -18,7 +18,7 @@ export function splitWords(text: string): string[] {
   let word: string | undefined;
   // A blank; a quoted run; an escape; a plain run; or a stray quote.
   const token =
-    /(\s+)|'([^']*)'|"((?:[^"\\]|\\[^])*)"|\\([^])|([^\s'"\\]+)|['"\\]/gy;
+    /([ \t\n]+)|'([^']*)'|"((?:[^"\\]|\\[^])*)"|\\([^])|([^ \t\n'"\\]+)|['"\\]/gy;
   for (const match of text.matchAll(token)) {
     const [all, blank, single, double, escaped, plain] = match;
     if (blank !== undefined) {
@@ -26,8 +26,8 @@ export function splitWords(text: string): string[] {
       word = undefined;
       continue;
     }
-    const part = single ?? double?.replace(/\\([$`"\\\n])/g, "$1") ?? escaped ??
-      plain;
+    if (escaped === "\n") continue; // joins two lines, and is no word
+    const part = single ?? plain ?? unescape(double, escaped);
     if (part === undefined) {
       throw new UsageError(
         all === "\\"
@@ -43,8 +43,20 @@ export function splitWords(text: string): string[] {
   return words;
 }
 
+/** What a backslash quotes, inside of `"` and outside; a newline goes. */
+function unescape(double?: string, escaped?: string): string | undefined {
+  if (escaped !== undefined) return escaped;
+  return double?.replace(
+    /\\([$`"\\\n])/g,
+    (_, quoted) => quoted === "\n" ? "" : quoted,
+  );
+}
+
 // The options of ssh(1), 7.8 to 10.x, that take a value and are not refused.
 const TAKE_VALUE = "BbcDEeFIiJLlmoPpR";
+
+/** The longest word, in characters: more is no option, but a mistake. */
+const MAX_WORD = 4096;
 
 /** Options that would take the tunnel, or pvpn's hold on it, away. */
 const REFUSED: Readonly<Record<string, string>> = {
@@ -73,13 +85,24 @@ const REFUSED: Readonly<Record<string, string>> = {
  * holds an option that would end or replace the tunnel, or a host.
  */
 export function parseSshArgs(text: string): string[] {
-  const words = splitWords(text);
+  return checkSshArgs(splitWords(text));
+}
+
+/**
+ * Checks the words of `SSH_ARGS`, as they were typed or written down.
+ *
+ * @throws {UsageError} See {@linkcode parseSshArgs}.
+ */
+export function checkSshArgs(words: string[]): string[] {
+  // deno-lint-ignore no-control-regex
+  if (words.some((word) => /[\x00-\x1f\x7f]/.test(word))) {
+    throw new UsageError("SSH_ARGS has a control character in it");
+  }
+  if (words.some((word) => word.length > MAX_WORD)) {
+    throw new UsageError(`SSH_ARGS has a word of over ${MAX_WORD} characters`);
+  }
   for (let i = 0; i < words.length; i++) {
     const word = words[i]!;
-    // deno-lint-ignore no-control-regex
-    if (/[\x00-\x1f\x7f]/.test(word)) {
-      throw new UsageError("SSH_ARGS has a control character in it");
-    }
     if (!/^-[^-]/.test(word)) {
       throw new UsageError(
         `"${word}" in SSH_ARGS is not an option of ssh`,

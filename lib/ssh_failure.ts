@@ -38,17 +38,17 @@ const CAUSES: readonly Cause[] = [
       "or see whether /dev/net/tun is there: modprobe tun",
     ],
   },
+  { // misc.c, tun_open; port-net.c, sys_tun_open
+    pattern: /tun_open: failed to .*: (.+)$/,
+    code: ExitCode.network,
+    message: (_, [, why]) => `ssh could not open the tunnel device: ${why}`,
+    hints: () => ["see whether /dev/net/tun is there: modprobe tun"],
+  },
   { // channels.c and clientloop.c, where no reason was sent
     pattern: /Tunnel (?:device )?forwarding failed|Could not request tunnel/,
     code: ExitCode.server,
     message: (host) => `the sshd of "${host}" refused the tunnel`,
     hints: () => ['it needs "PermitTunnel yes" in /etc/ssh/sshd_config there'],
-  },
-  { // misc.c, tun_open; port-net.c, sys_tun_open
-    pattern: /(?:tun_open|sys_tun_open).*?: (.+)$/,
-    code: ExitCode.network,
-    message: (_, [, why]) => `ssh could not open the tunnel device: ${why}`,
-    hints: () => ["see whether /dev/net/tun is there: modprobe tun"],
   },
   { // channels.c and ssh.c: one of the user's own forwardings
     pattern:
@@ -84,7 +84,8 @@ const CAUSES: readonly Cause[] = [
     hints: () => ["look for a typing mistake; see Host in ssh_config(5)"],
   },
   {
-    pattern: /Permission denied(?: \((.*)\))?\.?$|Too many authentication/,
+    pattern:
+      /^\S+@\S+: Permission denied(?: \((.*)\))?\.?$|Too many authentication/,
     code: ExitCode.ssh,
     message: (host, [, methods]) =>
       `"${host}" refused the login` +
@@ -93,18 +94,18 @@ const CAUSES: readonly Cause[] = [
   },
   {
     pattern:
-      /connect to (?:host|address) (\S+) port (\d+): (.*)$|ssh: (Connection .*)$/,
+      /connect to (?:host|address) (\S+) port (\d+): (.*)$|\b(Connection (?:closed|reset|timed out).*)$/,
     code: ExitCode.ssh,
     message: (host, [, name = host, port, why, other]) =>
       port === undefined
-        ? `no connection to "${name}": ${other?.toLowerCase()}`
+        ? `the connection to "${name}" was lost: ${other}`
         : `no connection to "${name}", port ${port}: ${why?.toLowerCase()}`,
     hints: (host) => [
       `see whether the server runs sshd on that port: ssh -v ${host} true`,
     ],
   },
   { // readconf.c: an option that this ssh does not know
-    pattern: /(Bad configuration option: \S+|terminating, \d+ bad.*)$/,
+    pattern: /(Bad configuration option: \S+|[Uu]nsupported option .*)$/,
     code: ExitCode.usage,
     message: (_, [, text]) => `ssh refuses its configuration: ${text}`,
     hints: () => ["see SSH_ARGS and ~/.ssh/config"],
@@ -123,7 +124,8 @@ export function findCause(
   lines: readonly string[],
 ): PvpnError | undefined {
   for (const { pattern, code, message, hints } of CAUSES) {
-    for (const line of lines) {
+    // The last: what was tried before may have been no failure.
+    for (const line of lines.toReversed()) {
       const found = pattern.exec(line);
       if (found === null) continue;
       return new PvpnError(code, message(host, found), hints(host));

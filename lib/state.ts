@@ -6,8 +6,12 @@
  */
 import { parseAddress, parseRoute } from "./address.ts";
 import { ExitCode, PvpnError } from "./errors.ts";
+import { parsePairRequest } from "./pair.ts";
 import type { ProcessId } from "./process.ts";
 import { DEVICE_REGEXP } from "./remote.ts";
+import { isPriority, metricOf, tableOf } from "./route_numbers.ts";
+import { parseHost } from "./ssh.ts";
+import { checkSshArgs } from "./ssh_args.ts";
 import { parseUndoStep, type UndoStep } from "./undo.ts";
 
 /** The version of the state file's form. */
@@ -49,7 +53,7 @@ export interface TunnelState {
   readonly phase: Phase;
   /** The pvpn process that is at work on it, if one is. */
   readonly owner?: ProcessId;
-  /** The pair in use, `LOCAL:PEER`. */
+  /** The pair in use, `LOCAL:PEER`; until it is, what `-i` asked for. */
   readonly pair?: string;
   /** What `-s` named, as an address. */
   readonly firstHop?: string;
@@ -83,9 +87,10 @@ const isServer = (value: unknown): boolean => {
 };
 const isProcess = (value: unknown): boolean =>
   parseUndoStep({ ...(value as object), kind: "process" }) !== undefined;
-const isRoute = (value: unknown): boolean => {
+/** Whether a parser of the command line takes a value. */
+const accepted = (parse: (text: string) => unknown) => (value: unknown) => {
   try {
-    return isText(value) && parseRoute(value) !== undefined;
+    return isText(value) && parse(value) !== undefined;
   } catch (error) {
     if (error instanceof PvpnError) return false;
     throw error;
@@ -100,15 +105,15 @@ const CHECKS: Readonly<
   version: (value) => value === STATE_VERSION,
   device: (value) => isText(value) && DEVICE_REGEXP.test(value),
   type: (value) => isText(value) && /^[a-z0-9-]+$/.test(value),
-  host: (value) => isText(value) && !value.startsWith("-"),
-  sshArgs: isTexts,
-  routes: (value) => isTexts(value) && value.every(isRoute),
+  host: accepted(parseHost),
+  sshArgs: (value) => isTexts(value) && accepted(() => checkSshArgs(value))(""),
+  routes: (value) => isTexts(value) && value.every(accepted(parseRoute)),
   mtu: isCount,
   slot: isCount,
   phase: (value) =>
     value === "connecting" || value === "up" || value === "reconnecting",
   owner: optional(isProcess),
-  pair: optional(isText),
+  pair: optional(accepted(parsePairRequest)),
   firstHop: optional((value) =>
     isText(value) && parseAddress(value) !== undefined
   ),
@@ -152,5 +157,27 @@ export function parseState(text: string, device: string): TunnelState {
     if (!check(fields[key])) throw broken(`has a "${key}" that makes no sense`);
   }
   if (fields.device !== device) throw broken("is that of another device");
-  return fields as unknown as TunnelState;
+  const state = fields as unknown as TunnelState;
+  if (!state.undo.every((step) => isOwn(step, state))) {
+    throw broken('has an "undo" of something that is not its own');
+  }
+  return state;
+}
+
+/** Whether a step takes back what pvpn adds, and nothing else on a machine. */
+function isOwn(step: UndoStep, { device, slot }: TunnelState): boolean {
+  if (step.kind === "process") return true; // known by its start time
+  const { object, words } = step;
+  const value = (key: string) => words[words.indexOf(key) + 1] ?? "";
+  const table = words.includes("table") &&
+    value("table") === `${tableOf(slot)}`;
+  switch (object) {
+    case "link":
+      return value("dev") === device;
+    case "rule":
+      return words[0] === "priority" && isPriority(Number(words[1]));
+    case "route":
+      return table || words.includes("dev") && value("dev") === device ||
+        words.includes("metric") && value("metric") === `${metricOf(slot)}`;
+  }
 }

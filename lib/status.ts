@@ -39,5 +39,6 @@ export function formatList(states: readonly TunnelState[]): string {
   const problems = states.flatMap(({ device, problem }) =>
     problem === undefined ? [] : [`${device}: ${problem}`]
   );
-  return [...lines, ...problems].map((line) => printable(line) + "\n").join("");
+  return [...lines, ...problems]
+    .map((line) => printable(line).replace(/[\t\n]/g, " ") + "\n").join("");
 }

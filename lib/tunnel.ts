@@ -58,7 +58,10 @@ export interface TunnelContext {
     argv: Argv,
     options?: RunOptions,
   ): Promise<CommandOutput>;
-  /** Records `undo`, then runs all lines in one `ip -batch`. */
+  /**
+   * Records `undo`, then runs all lines in one `ip -batch`. The first line
+   * makes what `undo` takes back.
+   */
   ip(undo: readonly UndoStep[], lines: readonly IpLine[]): Promise<void>;
   /** The pairs to choose from, best first. */
   readonly pairs: readonly Pair[];

@@ -37,7 +37,9 @@ export function deleteLink(device: string): IpStep {
 }
 
 /** A word that may stand in a line of `ip -batch`, where spaces split. */
-const WORD_REGEXP = /^[\w.:/%-]+$/;
+export function isWord(value: unknown): value is string {
+  return typeof value === "string" && /^[\w.:/%+@][\w.:/%+@-]*$/.test(value);
+}
 
 /**
  * Reads a step from a state file.
@@ -58,7 +60,7 @@ export function parseUndoStep(value: unknown): UndoStep | undefined {
   const known = kind === "ip" && (family === 4 || family === 6) &&
     (object === "link" || object === "route" || object === "rule") &&
     Array.isArray(words) && words.length > 0 &&
-    words.every((word) => typeof word === "string" && WORD_REGEXP.test(word));
+    words.every(isWord);
   if (!known) return undefined;
   if (object === "link") {
     // `ip link delete` also takes whole groups of devices.
@@ -143,7 +145,12 @@ async function deleteAll(
     ["ip", `-${steps[0]!.family}`, "-force", "-batch", "-"],
     { input: lines.join("\n") + "\n", anyStatus: true },
   );
-  return batchErrors(output).filter(({ reason }) => !GONE_REGEXP.test(reason))
+  const errors = batchErrors(output);
+  if (output.status !== 0 && errors.length === 0) {
+    const reason = output.stderr.trim() || `ip ended with ${output.status}`;
+    return steps.map((step) => ({ step, reason }));
+  }
+  return errors.filter(({ reason }) => !GONE_REGEXP.test(reason))
     .flatMap(({ line, reason }) => {
       const step = steps[line - 1];
       return step === undefined ? [] : [{ step, reason }];
@@ -153,7 +160,7 @@ async function deleteAll(
 // ENOENT, ESRCH, ENODEV and what iproute2 and the kernel say instead; and a
 // family that the kernel does not have, of which nothing can be left.
 const GONE_REGEXP =
-  /No such (?:file or directory|process|device)|Cannot find device|FIB table does not exist|(?:Address family|Operation) not supported/;
+  /No such (?:file or directory|process|device)|Cannot find device|FIB table does not exist|Address family not supported/;
 
 /** An error of one line of `ip -batch`. */
 export interface BatchError {

@@ -14,7 +14,7 @@ import type { Runner } from "./command.ts";
 import { ExitCode, PvpnError } from "./errors.ts";
 import type { Journal } from "./journal.ts";
 import type { Keeper } from "./keeper.ts";
-import { addLine, applyIp } from "./link.ts";
+import { addLine, applyIp, IpError } from "./link.ts";
 import type { Log } from "./log.ts";
 import { formatPair, type Pair } from "./pair.ts";
 import { findPeer, resolveFirstHop } from "./peer.ts";
@@ -73,13 +73,14 @@ export async function bringUp(request: UpRequest): Promise<Keeper | undefined> {
   const { device, mtu } = journal.state;
   const routes = journal.state.routes.map(parseRoute);
   let carrier: Carrier | undefined;
-  let server: Promise<Server | undefined> | undefined;
+  const servers = new Map<Keeper | undefined, Promise<Server | undefined>>();
   const context = pluginContext(request, {
     started: (started) => carrier = started,
     authenticated(keeper) {
       // While the server sets its end up.
-      server ??= inspect(request, routes, keeper);
+      const server = inspect(request, routes, keeper);
       server.catch(() => {}); // awaited below, or the set-up failed anyway
+      servers.set(keeper, server);
     },
   });
   const tunnel = await plugin.open(context, { device, mtu, resume });
@@ -87,10 +88,11 @@ export async function bringUp(request: UpRequest): Promise<Keeper | undefined> {
     throw new TypeError(`Cannot use "${plugin.type}": it did not carry()`);
   }
   signal.throwIfAborted();
-  server ??= inspect(request, routes, carrier?.keeper);
+  const keeper = (carrier as Carrier | undefined)?.keeper;
+  const server = servers.get(keeper) ?? inspect(request, routes, keeper);
   await configure(request, tunnel, routes, await server);
   signal.throwIfAborted();
-  return carrier?.keeper;
+  return keeper;
 }
 
 interface Events {
@@ -113,7 +115,17 @@ function pluginContext(request: UpRequest, events: Events): TunnelContext {
     },
     async ip(undo, lines) {
       await journal.record(...undo);
-      await applyIp(4, lines, runner);
+      try {
+        await applyIp(4, lines, runner);
+      } catch (error) {
+        // The first line makes what is undone: without it, there is nothing.
+        if (error instanceof IpError && error.missed.includes(lines[0]!)) {
+          await journal.update({
+            undo: journal.state.undo.filter((step) => !undo.includes(step)),
+          });
+        }
+        throw error;
+      }
     },
     ssh(options, script, pairs = request.pairs) {
       const { resume, verbose: trace } = request;
@@ -222,19 +234,41 @@ async function configure(
     server,
     undo: [...undo, ...fresh],
   });
+  const planned = steps.map((step) => ({ step, line: addLine(step) }));
   const lines = (family: 4 | 6) =>
-    steps.filter((step) => step.family === family).map(addLine);
+    planned.filter(({ step }) => step.family === family)
+      .map(({ line }) => line);
   const address = {
     words: [
       ...["address", "add", formatAddress(pair.local)],
       ...["peer", formatAddress(pair.peer), "dev", device],
     ],
   };
-  // What closes IPv6 first: it has no hole that another step must make.
   const keep = { keep: resume };
-  await applyIp(6, lines(6), runner, keep);
-  const first = negotiated ? [] : [address];
-  await applyIp(4, [...first, ...lines(4)], runner, keep);
+  // What closes IPv6 first: it has no hole that another step must make.
+  const batches = [
+    { family: 6, lines: lines(6) },
+    { family: 4, lines: [...negotiated ? [] : [address], ...lines(4)] },
+  ] as const;
+  let done = 0;
+  try {
+    for (const batch of batches) {
+      await applyIp(batch.family, batch.lines, runner, keep);
+      done++;
+    }
+  } catch (error) {
+    if (!(error instanceof IpError)) throw error;
+    // What was not added is somebody else's, if it is there: not to be undone.
+    const later = batches.slice(done + 1).flatMap((batch) => batch.lines);
+    const missed = new Set([...error.missed, ...later]);
+    const ours = planned.filter(({ line }) => !missed.has(line));
+    await journal.update({
+      undo: journal.state.undo.filter((step) =>
+        !fresh.some(same(step)) || ours.some((one) => same(step)(one.step))
+      ),
+    });
+    throw error;
+  }
   if (resume) await dropStale(journal, steps, runner);
 }
 

@@ -45,11 +45,13 @@ export const ssh3: TunnelPlugin = {
   ): Promise<Tunnel> {
     // Made before ssh takes it, and persistent: it outlives ssh, so that a
     // lost connection drops packets instead of letting them out in clear.
-    // No IPv6 link-local address: nobody would answer what it sends.
+    // No IPv6 link-local address, on kernels that give one: nobody would
+    // answer what it sends.
     const words = (line: string) => ({ words: line.split(" ") });
     const made = resume ? undefined : context.ip([deleteLink(device)], [
       words(`tuntap add dev ${device} mode tun`),
-      words(`link set dev ${device} mtu ${mtu} addrgenmode none up`),
+      { ...words(`link set dev ${device} addrgenmode none`), optional: true },
+      words(`link set dev ${device} mtu ${mtu} up`),
     ]);
     const unit = device.slice("tun".length);
     // The server's unit is any: sshd takes a free one, or the one that

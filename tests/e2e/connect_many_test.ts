@@ -188,3 +188,17 @@ for (const mtu of [576, 1400, 16380]) {
     assertMatch(stderr + stdout, /message too long/i);
   });
 }
+
+test("a rule of somebody else's is left alone, also when it is in the way", async (lab) => {
+  const { client } = lab;
+  const words = ["priority", "11000", "table", "main"];
+  const rule = [...words, "suppress_prefixlength", "0"];
+  await client.ok(["ip", "rule", "add", ...rule]);
+  const result = await unchanged(lab, async () => {
+    const result = await connect(lab, ["root@server", "default"]);
+    if (result.code === 0) await pvpn(lab, ["-S"]);
+    return result;
+  });
+  await client.ok(["ip", "rule", "delete", ...rule]);
+  if (result.code !== 0) assertFails(result, 7, /rule/);
+});

@@ -73,7 +73,8 @@ async function withState(
   body: () => Promise<RunResult>,
 ): Promise<RunResult> {
   await client.ok(["sh", "-euc", script]);
-  const files = "find /run/pvpn -ls; cat /run/pvpn/*.json 2>/dev/null || :";
+  const files =
+    "find /run/pvpn -ls; sha256sum /run/pvpn/*.json 2>/dev/null || :";
   const look = () => client.ok(["sh", "-c", files]);
   const before = await look();
   const result = await body();

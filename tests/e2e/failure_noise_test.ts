@@ -1,4 +1,5 @@
 /** Servers that say too much, nothing, or what a terminal would obey. */
+import { pvpn } from "../lab/pvpn.ts";
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { exists } from "@std/fs";
 import { Lab, type Node } from "../lab/lab.ts";
@@ -56,7 +57,7 @@ test("a shell that prints garbage is no hindrance, and no danger", async (lab) =
     assertMatch(stderr, /red/);
     assertClean(stderr);
     assertEquals(await reach(lab.client, "10.88.0.9"), { from: "10.88.0.1" });
-    await connect(lab, ["-S", "tun0"]);
+    await pvpn(lab, ["-S", "tun0"]);
   }
   await restore();
 });
@@ -77,7 +78,7 @@ test("a banner is shown, and does not rule the terminal", async (lab) => {
   assertEquals(code, 0, stderr);
   assertMatch(stderr, /red/);
   assertClean(stderr);
-  await connect(lab, ["-S"]);
+  await pvpn(lab, ["-S"]);
   await lab.startSshd(["Banner /etc/banner", "PermitTunnel no"]);
   const result = await connect(lab, ["root@server"]);
   assertClean(result.stderr);
@@ -140,10 +141,10 @@ test("a server that never gets ready is given up in time", async (lab) => {
   const late = /did not set its end up within 20 seconds/;
   await restore();
   await lab.startSshd();
-  assertFails(sleep!, 5, late);
-  assertFails(flood!, 5, late);
+  assertFails(sleep!, 6, late);
+  assertFails(flood!, 6, late);
   assertFails(lines!, 6, /prints without end/);
-  assertFails(mute!, 5, /timed out/i, /ssh root@server/);
-  assertFails(spoof!, 5, late);
+  assertFails(mute!, 5, /timed out/i, /ssh -v root@server/);
+  assertFails(spoof!, 6, late);
   assert(performance.now() - start < 40_000);
 });

@@ -201,6 +201,5 @@ export function assertFails(
   assertEquals(result.stdout, "");
   assertMatch(said(result, "error").join("\n"), error);
   if (hint) assertMatch(said(result, "hint").join("\n"), hint);
-  // deno-lint-ignore no-control-regex
   assert(!/[^\n\t\x20-\x7e]/.test(result.stderr), "a control character");
 }

@@ -37,7 +37,10 @@ test("-d shows what is run on both ends", async (lab) => {
   const { stderr } = await connect(lab, ["-d", "root@server", "10.88.0.0/24"]);
   await using tunnel = new Tunnel(lab, "tun0");
   const { local, peer } = await tunnel.pair();
-  assertMatch(stderr, /^\+ ip -4 -batch - <<'END'\ntuntap add dev tun0 /m);
+  assertMatch(
+    stderr,
+    /^\+ ip -4 -force -batch - <<'END'\ntuntap add dev tun0 /m,
+  );
   assertMatch(
     stderr,
     new RegExp(`^address add ${local} peer ${peer} dev`, "m"),

@@ -104,16 +104,16 @@ export class FakeRunner implements Runner {
   readonly dry = false;
   readonly started: FakeProcess[] = [];
   readonly #expected: Expected[];
-  readonly #start: (process: FakeProcess) => void;
+  readonly #start: (started: FakeProcess) => void;
   #wrong: unknown;
 
   constructor(
     expected: readonly Expected[],
-    start?: (process: FakeProcess) => void,
+    start?: (started: FakeProcess) => void,
   ) {
     this.#expected = [...expected];
-    this.#start = start ?? ((process) => {
-      throw this.#wrong = new Error(`unexpected start: ${process.argv}`);
+    this.#start = start ?? ((started) => {
+      throw this.#wrong = new Error(`unexpected start: ${started.argv}`);
     });
   }
 

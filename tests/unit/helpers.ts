@@ -116,6 +116,32 @@ export async function until(
   }
 }
 
+/** What `promise` gives; fails where that takes longer than `seconds`. */
+export async function within<T>(
+  seconds: number,
+  promise: Promise<T>,
+): Promise<T> {
+  const late = Promise.withResolvers<never>();
+  const timer = setTimeout(
+    () => late.reject(new Error(`not within ${seconds} s`)),
+    seconds * 1000,
+  );
+  try {
+    return await Promise.race([promise, late.promise]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/**
+ * Keeps Deno from taking the test for finished while it waits for nothing but
+ * a process that was started with `Runner.start`, which does not count.
+ */
+export function keepAwake(): Disposable {
+  const timer = setInterval(() => {}, 1000);
+  return { [Symbol.dispose]: () => clearInterval(timer) };
+}
+
 /** Starts a script of sh, and ends it afterwards. */
 export async function withProcess<T>(
   script: string,

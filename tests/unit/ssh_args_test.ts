@@ -57,7 +57,14 @@ Deno.test("splitWords() splits as sh does", async () => {
 });
 
 Deno.test("splitWords() joins lines at a backslash, as sh does", async () => {
-  const texts = ["a\\\nb", '"c\\\nd"', "'e\\\nf'", "-p \\\n 22"];
+  const texts = [
+    "a\\\nb",
+    '"c\\\nd"',
+    "'e\\\nf'",
+    "-p\\\n 22",
+    "-p \\\n22",
+    "-p \\\n 22",
+  ];
   const bySh = await splitBySh(texts);
   for (const [i, text] of texts.entries()) {
     assertEquals(splitWords(text), bySh[i], JSON.stringify(text));

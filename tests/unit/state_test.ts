@@ -2,44 +2,7 @@ import { assert, assertEquals, assertMatch, assertThrows } from "@std/assert";
 import { ExitCode, PvpnError } from "../../lib/errors.ts";
 import { parseState, type TunnelState } from "../../lib/state.ts";
 import { onlyPvpnError, Seeded } from "./helpers.ts";
-
-const STATE: TunnelState = {
-  version: 1,
-  device: "tun0",
-  type: "ssh-3",
-  host: "root@proxy",
-  sshArgs: ["-p", "2222", "-i", "my key"],
-  routes: ["default", "192.168.0.0/16", "192.0.2.1"],
-  mtu: 1500,
-  slot: 3,
-  phase: "up",
-  owner: { pid: 4711, start: "123456" },
-  pair: "10.1.0.1:10.1.0.2",
-  firstHop: "192.0.2.9",
-  server: { address: "2001:db8::1", port: 22 },
-  since: "2026-01-01T00:00:00.000Z",
-  reconnects: 2,
-  problem: "the connection was lost",
-  undo: [
-    { kind: "ip", family: 4, object: "link", words: ["dev", "tun0"] },
-    { kind: "process", pid: 4712, start: "123457" },
-    {
-      ...{ kind: "ip", family: 6, object: "rule" },
-      words: [
-        "priority",
-        "11000",
-        "table",
-        "main",
-        "suppress_prefixlength",
-        "0",
-      ],
-    },
-    {
-      ...{ kind: "ip", family: 4, object: "route" },
-      words: ["default", "via", "10.1.0.2", "dev", "tun0", "table", "10003"],
-    },
-  ],
-};
+import { STATE } from "./sample_state.ts";
 
 const parse = (fields: unknown) => parseState(JSON.stringify(fields), "tun0");
 
@@ -190,7 +153,7 @@ Deno.test("parseState() refuses addresses that are none", () => {
     "::1%lo",
   ]);
   refuses("pair", [
-    ...[...NOT_TEXT, "", "any:any", "10.1.0.1", "10.1.0.1:any", "x;id:y"],
+    ...[...NOT_TEXT, "", "10.1.0.1", "10.1.0.1:", "x;id:y", "127.0.0.1:any"],
     "10.1.0.1:10.1.0.2\n",
   ]);
 });

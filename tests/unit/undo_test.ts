@@ -1,15 +1,12 @@
-import { assert, assertEquals, assertRejects } from "@std/assert";
+import { assertEquals, assertRejects } from "@std/assert";
 import {
-  batchErrors,
   deleteLink,
   type IpStep,
-  parseUndoStep,
   type ProcessStep,
   type UndoStep,
   undoSteps,
 } from "../../lib/undo.ts";
 import { batch, change, withRunner } from "./fake_runner.ts";
-import { Seeded } from "./helpers.ts";
 
 const rule = (family: 4 | 6, priority: number): IpStep => ({
   ...{ kind: "ip", family, object: "rule" },
@@ -21,6 +18,7 @@ const route: IpStep = {
 };
 const keeper: ProcessStep = { kind: "process", pid: 4711, start: "123456" };
 const IP = (family: 4 | 6) => ["ip", `-${family}`, "-force"];
+const carrier: ProcessStep = { kind: "process", pid: 4712, start: "123457" };
 const END = ["sh", "-c", /^alive\(\)/, "pvpn", "end", "4711", "123456"];
 const line = (priority: number) =>
   `rule delete priority ${priority} table 10000`;
@@ -39,6 +37,13 @@ Deno.test("undoSteps() goes backwards, one ip for each run of one family", async
     batch(IP(4), ["link delete dev tun0"]),
   ], (runner) => undoSteps(steps, runner));
   assertEquals(failures, []);
+});
+
+Deno.test("undoSteps() ends a keeper before what it keeps, which it would start again", async () => {
+  await withRunner([
+    change([...END, "4712", "123457"]),
+    batch(IP(4), [line(1)]),
+  ], (runner) => undoSteps([rule(4, 1), keeper, carrier], runner));
 });
 
 Deno.test("undoSteps() does nothing for nothing", async () => {
@@ -140,116 +145,5 @@ Deno.test("undoSteps() lets a bug through", async () => {
   await assertRejects(
     () => undoSteps([route, keeper], runner as never),
     TypeError,
-  );
-});
-
-Deno.test("parseUndoStep() takes what pvpn writes", () => {
-  for (const step of [route, rule(6, 11001), deleteLink("tun0"), keeper]) {
-    assertEquals<unknown>(
-      parseUndoStep(JSON.parse(JSON.stringify(step))),
-      step,
-    );
-  }
-});
-
-Deno.test("parseUndoStep() refuses all else", () => {
-  const ip = (object: unknown, ...words: unknown[]) => (
-    { kind: "ip", family: 4, object, words }
-  );
-  const bad: unknown[] = [
-    ...[null, undefined, 1, "x", [], {}, { kind: "sh" }, { kind: "__proto__" }],
-    // `ip link delete` takes whole groups, and more than one word.
-    ...[
-      ip("link", "group", "0"),
-      ip("link", "group", "default"),
-      ip("link", "tun0"),
-    ],
-    ...[
-      ip("link", "dev"),
-      ip("link", "dev", "tun0", "type", "tun"),
-      ip("link"),
-    ],
-    ...[
-      ip("link", "dev", "-a"),
-      ip("link", "dev", "."),
-      ip("link", "dev", "a/b"),
-    ],
-    // Objects that delete other things, or run commands.
-    ...[
-      "netns",
-      "address",
-      "neigh",
-      "tuntap",
-      "vrf",
-      "",
-      null,
-      ["link"],
-      "-batch",
-    ]
-      .map((object) => ip(object, "exec", "a", "sh")),
-    // Words that would be more than one word, or line, of a batch.
-    ...[
-      "",
-      "a b",
-      "a\tb",
-      "a\nlink delete dev eth0",
-      "a;b",
-      "a\\",
-      "#",
-      "$(id)",
-    ]
-      .map((word) => ip("route", "10.0.0.0/8", word)),
-    ...["a\rb", "'a'", '"', "\u00a0", "\u2028", "a\x00", "*", "~", "{a,b}", "`"]
-      .map((word) => ip("rule", word)),
-    ...[1, null, ["a"], {}].map((word) => ip("route", word)),
-    { ...ip("route"), words: "default" },
-    ...[0, 5, "4", null, [4]].map((family) => ({
-      ...ip("route", "x"),
-      family,
-    })),
-    ...[-1, 0, 1, 1.5, "4711", null, NaN].map((pid) => ({ ...keeper, pid })),
-    ...["", "-1", "1 2", "0x1", 1, null, "1\n"].map((start) => ({
-      ...keeper,
-      start,
-    })),
-  ];
-  for (const value of bad) {
-    assertEquals(parseUndoStep(value), undefined, JSON.stringify(value));
-  }
-});
-
-Deno.test("parseUndoStep() refuses words that ip would read as options", () => {
-  for (const word of ["-", "-j", "-batch", "--", "-force"]) {
-    const step = { ...rule(4, 1), words: ["priority", "1", word] };
-    assertEquals(parseUndoStep(step), undefined, word);
-  }
-});
-
-Deno.test("batchErrors() survives noise", () => {
-  const seeded = new Seeded(13);
-  const pieces = [
-    "Command failed -:",
-    "1",
-    "\n",
-    "x",
-    "Command failed ",
-    ":",
-    "9",
-  ];
-  for (let i = 0; i < 5000; i++) {
-    const stderr = seeded.text(pieces, 10);
-    for (
-      const { line, reason } of batchErrors({ status: 1, stdout: "", stderr })
-    ) {
-      assert(Number.isInteger(line) && !reason.includes("\n"), stderr);
-    }
-  }
-  assertEquals(
-    batchErrors({
-      status: 1,
-      stdout: "",
-      stderr: "a\nb\nCommand failed -:12\nc\n",
-    }),
-    [{ line: 12, reason: "a; b" }],
   );
 });

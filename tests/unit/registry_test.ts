@@ -1,0 +1,87 @@
+import { assert, assertEquals, assertMatch, assertThrows } from "@std/assert";
+import { UsageError } from "../../lib/errors.ts";
+import { DEFAULT_TYPE, Registry } from "../../lib/registry.ts";
+import { INTERFACE_VERSION, type TunnelPlugin } from "../../lib/tunnel.ts";
+import { plugins } from "../../plugins/mod.ts";
+
+const plugin = (more: Record<string, unknown> = {}) => (
+  {
+    ...{ version: INTERFACE_VERSION, type: "mine", device: "tun", summary: "" },
+    ...{ commands: [], checks: () => [], open: () => Promise.reject() },
+    ...more,
+  } as TunnelPlugin
+);
+
+Deno.test("Registry gives a plugin by its type", () => {
+  const [one, two] = [plugin({ type: "one" }), plugin({ type: "two-2" })];
+  const registry = new Registry([one, two]);
+  assertEquals(registry.plugins, [one, two]);
+  assertEquals(registry.get("two-2"), two);
+});
+
+Deno.test("Registry names the types that there are", () => {
+  const registry = new Registry([
+    plugin({ type: "one" }),
+    plugin({ type: "two" }),
+  ]);
+  for (
+    const type of [
+      "three",
+      "",
+      "ONE",
+      "__proto__",
+      "constructor",
+      "one ",
+      "../one",
+    ]
+  ) {
+    const error = assertThrows(() => registry.get(type), UsageError);
+    assertMatch(error.hints.join(), /one, two.*-t TYPE/);
+  }
+});
+
+Deno.test("Registry refuses types that could not be typed, or are there already", () => {
+  for (
+    const type of ["", "A", "-a", "a b", "a/b", "a\n", "../a", "a.b", "\u00e9"]
+  ) {
+    assertThrows(
+      () => new Registry([plugin({ type })]),
+      TypeError,
+      undefined,
+      type,
+    );
+  }
+  assertThrows(() => new Registry([plugin(), plugin()]), TypeError);
+});
+
+Deno.test("Registry refuses what is not written to this interface", () => {
+  for (
+    const version of [
+      undefined,
+      0,
+      INTERFACE_VERSION + 1,
+      `${INTERFACE_VERSION}`,
+    ]
+  ) {
+    assertThrows(() => new Registry([plugin({ version })]), TypeError);
+  }
+  // A number is added, and the kernel takes 15 bytes.
+  for (
+    const device of ["", "tun0", "TUN", "a b", "a/b", "abcdefghi", "-a", "."]
+  ) {
+    assertThrows(
+      () => new Registry([plugin({ device })]),
+      TypeError,
+      undefined,
+      device,
+    );
+  }
+});
+
+Deno.test("Registry takes the plugins that are built in, and the default is one", () => {
+  const registry = new Registry(plugins);
+  assertEquals(registry.get(DEFAULT_TYPE).type, DEFAULT_TYPE);
+  for (const { summary, type } of registry.plugins) {
+    assert(summary.length > 0 && !summary.includes("\n"), type);
+  }
+});

@@ -1,0 +1,137 @@
+/** Runs the server's script as sshd would, with an `ip` of ours. */
+import { type Pair, parsePairRequest } from "../../lib/pair.ts";
+import {
+  newToken,
+  remoteCommand,
+  type RemoteFacts,
+  RemoteReader,
+} from "../../lib/remote.ts";
+import { linesOf } from "../../lib/command.ts";
+import { until, withDir } from "./helpers.ts";
+
+const SCRIPT = {
+  device: "device=${SSH_TUNNEL:-}",
+  hold: "while read -r _; do :; done",
+};
+const PATH_LINE = "PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin";
+
+/** What a server is like. */
+export interface ServerOptions {
+  /** What `ip` does: sh, with its words as `$*`. */
+  readonly ip?: string;
+  /** `$SSH_TUNNEL`; lo, which is everywhere, without. */
+  readonly device?: string;
+  readonly pairs?: readonly string[];
+  readonly resume?: boolean;
+  /** What a tunnel type does until the end. */
+  readonly hold?: string;
+  readonly trace?: boolean;
+  /** Whether PATH has an `ip`. */
+  readonly hasIp?: boolean;
+}
+
+/** A session that runs. */
+export interface Session {
+  /** Reads until the facts, or the error, are there. */
+  facts(): Promise<RemoteFacts>;
+  /** Closes its input, and waits. */
+  end(): Promise<void>;
+  /** Signals the script itself, and waits. */
+  kill(signal: Deno.Signal): Promise<void>;
+  /** The words of each `ip` so far. */
+  log(): string[];
+  /** What stood in for sshd said of its end. */
+  sshd(): string;
+  /** Lines that were not the script's own. */
+  readonly other: string[];
+  readonly dir: string;
+}
+
+/** Lends a session that `shell` runs. */
+export async function withSession(
+  shell: string,
+  options: ServerOptions,
+  use: (session: Session) => Promise<void>,
+): Promise<void> {
+  await withDir(async (dir) => {
+    const ip = `#!/bin/sh\necho "$*" >>${dir}/log\n${options.ip ?? ""}\n`;
+    await Deno.mkdir(`${dir}/bin`);
+    if (options.hasIp ?? true) {
+      await Deno.writeTextFile(`${dir}/bin/ip`, ip, { mode: 0o755 });
+    }
+    const { hold = SCRIPT.hold } = options;
+    const request = {
+      token: newToken(),
+      mtu: 1400,
+      resume: options.resume ?? false,
+      trace: options.trace ?? false,
+      pairs: (options.pairs ?? ["10.1.0.1:10.1.0.2"])
+        .map((text) => parsePairRequest(text) as Pair),
+    };
+    let command = remoteCommand({ ...SCRIPT, hold }, request)
+      .replace("exec /bin/sh", () => `exec ${shell}`);
+    if (options.hasIp === false) {
+      command = command.replace(PATH_LINE, ":");
+      await Deno.symlink("/usr/bin/printf", `${dir}/bin/printf`); // for mksh
+    }
+    // The script ends its parent, which is sshd there, and here is this.
+    const child = new Deno.Command("/bin/sh", {
+      args: [
+        "-c",
+        `trap 'echo ended >>"$2"' TERM\n/bin/sh -c "$1"\necho "$?" >>"$2"`,
+        ...["sshd", command, `${dir}/sshd`],
+      ],
+      clearEnv: true,
+      env: {
+        PATH: options.hasIp === false
+          ? `${dir}/bin`
+          : `${dir}/bin:/usr/bin:/bin`,
+        SSH_TUNNEL: options.device ?? "lo",
+      },
+      cwd: dir,
+      ...{ stdin: "piped", stdout: "null", stderr: "piped" },
+    }).spawn();
+    const text = (file: string) => {
+      try {
+        return Deno.readTextFileSync(`${dir}/${file}`);
+      } catch {
+        return "";
+      }
+    };
+    const lines = linesOf(child.stderr);
+    const reader = new RemoteReader(request);
+    const other: string[] = [];
+    let open = true;
+    const end = async () => {
+      if (open) await child.stdin.close().catch(() => {});
+      open = false;
+      for await (const line of lines) other.push(line);
+      await child.status;
+    };
+    try {
+      await use({
+        async facts() {
+          while (true) {
+            const { done, value } = await lines.next();
+            if (done) throw new Error(`no facts: ${other}`);
+            const read = reader.read(value);
+            if (typeof read === "object") return read;
+            if (!read) other.push(value);
+          }
+        },
+        end,
+        async kill(signal) {
+          const children = `/proc/${child.pid}/task/${child.pid}/children`;
+          Deno.kill(Number(Deno.readTextFileSync(children)), signal);
+          await until(() => text("sshd") !== "");
+          await end();
+        },
+        log: () => text("log").split("\n").filter(Boolean),
+        sshd: () => text("sshd"),
+        ...{ other, dir },
+      });
+    } finally {
+      await end();
+    }
+  });
+}

@@ -1,0 +1,82 @@
+import { assertEquals, assertMatch } from "@std/assert";
+import type { CarryOptions, IpLine, TunnelContext } from "../../mod.ts";
+import { ssh3 } from "../../plugins/ssh_3.ts";
+import { parseUndoStep } from "../../lib/undo.ts";
+
+/** Opens a tunnel in a context that writes down what it is asked for. */
+async function open(resume: boolean, device = "tun12") {
+  const asked: unknown[] = [];
+  const facts = { device: "tun3" } as never;
+  let made = false;
+  const context = {
+    async ip(undo: unknown[], lines: IpLine[]) {
+      for (const step of undo) assertEquals(parseUndoStep(step), step as never);
+      // Old kernels lack one of them, and nothing else may be missing.
+      assertEquals(lines.map(({ optional }) => optional === true), [
+        ...[false, true, false],
+      ]);
+      asked.push(["ip", undo, lines.map(({ words }) => words.join(" "))]);
+      await new Promise((resolve) => setTimeout(resolve, 0));
+      made = true;
+    },
+    ssh(options: string[], script: unknown) {
+      asked.push(["ssh", options, script]);
+      return ["ssh", "argv"];
+    },
+    async carry(argv: string[], { prepared }: CarryOptions = {}) {
+      asked.push(["carry", argv]);
+      assertEquals(made, false, "ssh's start does not wait for the device");
+      await prepared;
+      assertEquals(made, !resume);
+      return facts;
+    },
+  } as unknown as TunnelContext;
+  const tunnel = await ssh3.open(context, { device, mtu: 1400, resume });
+  assertEquals(tunnel.remote, facts);
+  return asked;
+}
+
+const SCRIPT = {
+  device: "device=${SSH_TUNNEL:-}",
+  hold: "while read -r _; do :; done",
+};
+const SESSION = [
+  ["ssh", ["-oTunnel=point-to-point", "-w", "12:any"], SCRIPT],
+  ["carry", ["ssh", "argv"]],
+];
+
+Deno.test("ssh-3 makes a device that outlives ssh, and hands it over", async () => {
+  assertEquals(await open(false), [
+    [
+      "ip",
+      [{ kind: "ip", family: 4, object: "link", words: ["dev", "tun12"] }],
+      [
+        "tuntap add dev tun12 mode tun",
+        "link set dev tun12 addrgenmode none",
+        "link set dev tun12 mtu 1400 up",
+      ],
+    ],
+    ...SESSION,
+  ]);
+});
+
+Deno.test("ssh-3 takes the device that is there when it reconnects", async () => {
+  assertEquals(await open(true), SESSION);
+});
+
+Deno.test("ssh-3 looks for /dev/net/tun, and says how to get it", async () => {
+  const [check, ...more] = ssh3.checks({
+    device: "",
+    mtu: 1500,
+    resume: false,
+  });
+  assertEquals(more, []);
+  assertMatch(check!.name, /\/dev\/net\/tun/);
+  assertMatch(check!.hint, /modprobe tun/);
+  const there = await Deno.stat("/dev/net/tun").then(
+    ({ isCharDevice }) => isCharDevice === true,
+    () => false,
+  );
+  const query = () => Promise.reject(new Error("it asked somebody"));
+  assertEquals(await check!.passes(query), there);
+});
