@@ -227,7 +227,7 @@ function pin(request: RouteRequest, server: Server): IpStep[] {
       ...["table", table],
     );
   if (!covered.byNetwork) return [rule("main")];
-  if (nexthop === undefined) {
+  if (nexthop === undefined || !isWord(nexthop.device)) {
     throw new PvpnError(
       ExitCode.network,
       `there is no way to the server ${server.address} outside of the tunnel`,
