@@ -14,7 +14,7 @@ import type { Runner } from "./command.ts";
 import { ExitCode, PvpnError } from "./errors.ts";
 import type { Journal } from "./journal.ts";
 import type { Keeper } from "./keeper.ts";
-import { addLine, applyIp, IpError } from "./link.ts";
+import { addLine, applyIp, IpError, type IpLine } from "./link.ts";
 import type { Log } from "./log.ts";
 import { formatPair, type Pair } from "./pair.ts";
 import { findPeer, resolveFirstHop } from "./peer.ts";
@@ -69,18 +69,47 @@ export interface UpRequest {
  * @throws {PvpnError} Why it is not up; undo what the journal has recorded.
  */
 export async function bringUp(request: UpRequest): Promise<Keeper | undefined> {
+  const work = new Work();
+  try {
+    return await bringUpWith(request, work);
+  } catch (error) {
+    // What goes on beside this would change something after the undo.
+    await work.ended();
+    throw error;
+  }
+}
+
+/** What goes on at the same time, for a failure to wait for. */
+class Work {
+  readonly #started: Promise<unknown>[] = [];
+
+  /** Adds a part; its failure is its caller's to see. */
+  add<T>(part: Promise<T>): Promise<T> {
+    this.#started.push(part);
+    part.catch(() => {});
+    return part;
+  }
+
+  /** Resolves when all parts have ended, in whatever way. */
+  async ended(): Promise<void> {
+    await Promise.allSettled(this.#started);
+  }
+}
+
+async function bringUpWith(
+  request: UpRequest,
+  work: Work,
+): Promise<Keeper | undefined> {
   const { journal, plugin, resume, runner, signal } = request;
   const { device, mtu } = journal.state;
   const routes = journal.state.routes.map(parseRoute);
   let carrier: Carrier | undefined;
   const servers = new Map<Keeper | undefined, Promise<Server | undefined>>();
-  const context = pluginContext(request, {
+  const context = pluginContext(request, work, {
     started: (started) => carrier = started,
     authenticated(keeper) {
       // While the server sets its end up.
-      const server = inspect(request, routes, keeper);
-      server.catch(() => {}); // awaited below, or the set-up failed anyway
-      servers.set(keeper, server);
+      servers.set(keeper, work.add(inspect(request, routes, keeper)));
     },
   });
   const tunnel = await plugin.open(context, { device, mtu, resume });
@@ -100,7 +129,11 @@ interface Events {
   authenticated(keeper: Keeper): void;
 }
 
-function pluginContext(request: UpRequest, events: Events): TunnelContext {
+function pluginContext(
+  request: UpRequest,
+  work: Work,
+  events: Events,
+): TunnelContext {
   const { journal, config, aes, batch, runner, log, signal } = request;
   const { host, sshArgs, mtu, device } = journal.state;
   let sent: { remote: RemoteRequest; script: RemoteScript; command: string };
@@ -109,24 +142,12 @@ function pluginContext(request: UpRequest, events: Events): TunnelContext {
     log,
     pairs: request.pairs,
     query: (argv, options) => runner.query(argv, options),
-    async change(undo, argv, options) {
-      await journal.record(...undo);
-      return await runner.change(argv, options);
-    },
-    async ip(undo, lines) {
-      await journal.record(...undo);
-      try {
-        await applyIp(4, lines, runner);
-      } catch (error) {
-        // The first line makes what is undone: without it, there is nothing.
-        if (error instanceof IpError && error.missed.includes(lines[0]!)) {
-          await journal.update({
-            undo: journal.state.undo.filter((step) => !undo.includes(step)),
-          });
-        }
-        throw error;
-      }
-    },
+    change: (undo, argv, options) =>
+      work.add((async () => {
+        await journal.record(...undo);
+        return await runner.change(argv, options);
+      })()),
+    ip: (undo, lines) => work.add(makeDevice(request, undo, lines)),
     ssh(options, script, pairs = request.pairs) {
       const { resume, verbose: trace } = request;
       const remote = { token: newToken(), mtu, pairs, resume, trace };
@@ -157,6 +178,26 @@ function pluginContext(request: UpRequest, events: Events): TunnelContext {
       return carrier.facts;
     },
   };
+}
+
+/** See {@linkcode TunnelContext.ip}. */
+async function makeDevice(
+  { journal, runner }: UpRequest,
+  undo: readonly UndoStep[],
+  lines: readonly IpLine[],
+): Promise<void> {
+  await journal.record(...undo);
+  try {
+    await applyIp(4, lines, runner);
+  } catch (error) {
+    // The first line makes what is undone: without it, there is nothing.
+    if (error instanceof IpError && error.missed.includes(lines[0]!)) {
+      await journal.update({
+        undo: journal.state.undo.filter((step) => !undo.includes(step)),
+      });
+    }
+    throw error;
+  }
 }
 
 /**
