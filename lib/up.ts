@@ -4,33 +4,26 @@
  *
  * @module
  */
-import {
-  formatAddress,
-  parseAddress,
-  parseRoute,
-  type Route,
-} from "./address.ts";
+import { parseRoute } from "./address.ts";
 import type { Runner } from "./command.ts";
-import { ExitCode, PvpnError } from "./errors.ts";
+import { configure } from "./configure.ts";
+import { inspect } from "./inspect.ts";
 import type { Journal } from "./journal.ts";
 import type { Keeper } from "./keeper.ts";
-import { addLine, applyIp, IpError, type IpLine } from "./link.ts";
+import { applyIp, IpError, type IpLine } from "./link.ts";
 import type { Log } from "./log.ts";
-import { formatPair, type Pair } from "./pair.ts";
-import { findPeer, resolveFirstHop } from "./peer.ts";
-import { treeOf } from "./process.ts";
+import type { Pair } from "./pair.ts";
 import {
   newToken,
   remoteCommand,
   type RemoteRequest,
   type RemoteScript,
 } from "./remote.ts";
-import { coversServer, nexthopTo, planRoutes } from "./route.ts";
 import { type Carrier, carry } from "./session.ts";
 import { sessionArgv, type SshConfig } from "./ssh.ts";
 import type { Server } from "./state.ts";
-import type { Tunnel, TunnelContext, TunnelPlugin } from "./tunnel.ts";
-import type { IpStep, UndoStep } from "./undo.ts";
+import type { TunnelContext, TunnelPlugin } from "./tunnel.ts";
+import type { UndoStep } from "./undo.ts";
 
 /** What bringing a tunnel up depends on, beside what its journal says. */
 export interface UpRequest {
@@ -211,115 +204,4 @@ function knownAddress(request: UpRequest): { address?: string } {
       firstHop === undefined
     ? { address: server.address }
     : {};
-}
-
-/**
- * Looks at the processes of the tunnel: writes the carrier down, which could
- * outlive its keeper, and finds the real peer of its connection.
- */
-async function inspect(
-  request: UpRequest,
-  routes: readonly Route[],
-  keeper: Keeper | undefined,
-): Promise<Server | undefined> {
-  const { journal, config, runner, log } = request;
-  const { firstHop, host } = journal.state;
-  const processes = keeper === undefined ? [] : await treeOf(runner, keeper.id);
-  const [, carrier] = processes;
-  if (carrier !== undefined) {
-    await journal.record({ kind: "process", ...carrier });
-  }
-  if (firstHop !== undefined) return { address: firstHop };
-  if (routes.length === 0) return undefined;
-  if (keeper === undefined) { // a dry run: what the name means now
-    const address = await resolveFirstHop(config.hostname, runner);
-    return { address, port: config.port };
-  }
-  const server = await findPeer(processes, runner);
-  if (server === undefined) {
-    throw new PvpnError(
-      ExitCode.network,
-      `cannot tell which address the connection to "${host}" goes to, and ` +
-        `it must not be routed into itself`,
-      ["name the first SSH server, or the proxy, with -s HOST"],
-    );
-  }
-  const address = parseAddress(server.address);
-  if (address?.family === 4 && address.value >> 24n === 127n) {
-    log.warn(
-      `the connection to "${host}" goes to ${server.address}: if another ` +
-        `ssh carries it on, name that one's server with -s HOST`,
-    );
-  }
-  return server;
-}
-
-const same = (a: UndoStep) => (b: UndoStep) =>
-  JSON.stringify(a) === JSON.stringify(b);
-
-async function configure(
-  request: UpRequest,
-  { remote: { pair }, negotiated = false }: Tunnel,
-  routes: readonly Route[],
-  server: Server | undefined,
-): Promise<void> {
-  const { journal, resume, runner } = request;
-  const { device, slot, undo } = journal.state;
-  const nexthop = server !== undefined && coversServer(routes, server).byNetwork
-    ? await nexthopTo(server, device, runner)
-    : undefined;
-  const steps = planRoutes({ device, slot, pair, routes, server, nexthop });
-  const fresh = steps.filter((step) => !undo.some(same(step)));
-  await journal.update({
-    pair: formatPair(pair),
-    server,
-    undo: [...undo, ...fresh],
-  });
-  const planned = steps.map((step) => ({ step, line: addLine(step) }));
-  const lines = (family: 4 | 6) =>
-    planned.filter(({ step }) => step.family === family)
-      .map(({ line }) => line);
-  const address = {
-    words: [
-      ...["address", "add", formatAddress(pair.local)],
-      ...["peer", formatAddress(pair.peer), "dev", device],
-    ],
-  };
-  const keep = { keep: resume };
-  // What closes IPv6 first: it has no hole that another step must make.
-  const batches = [
-    { family: 6, lines: lines(6) },
-    { family: 4, lines: [...negotiated ? [] : [address], ...lines(4)] },
-  ] as const;
-  let done = 0;
-  try {
-    for (const batch of batches) {
-      await applyIp(batch.family, batch.lines, runner, keep);
-      done++;
-    }
-  } catch (error) {
-    if (!(error instanceof IpError)) throw error;
-    // What was not added is somebody else's, if it is there: not to be undone.
-    const later = batches.slice(done + 1).flatMap((batch) => batch.lines);
-    const missed = new Set([...error.missed, ...later]);
-    const ours = planned.filter(({ line }) => !missed.has(line));
-    await journal.update({
-      undo: journal.state.undo.filter((step) =>
-        !fresh.some(same(step)) || ours.some((one) => same(step)(one.step))
-      ),
-    });
-    throw error;
-  }
-  if (resume) await dropStale(journal, steps, runner);
-}
-
-/** Takes back the pin of a server that has another address now. */
-async function dropStale(
-  journal: Journal,
-  steps: readonly IpStep[],
-  runner: Runner,
-): Promise<void> {
-  const stale = (step: UndoStep) =>
-    step.kind === "ip" && step.object !== "link" && !steps.some(same(step));
-  if (journal.state.undo.some(stale)) await journal.undo(runner, stale);
 }

@@ -1,0 +1,53 @@
+/**
+ * Looks at a tunnel's processes while its server sets its end up.
+ *
+ * @module
+ */
+import { parseAddress, type Route } from "./address.ts";
+import { ExitCode, PvpnError } from "./errors.ts";
+import type { Keeper } from "./keeper.ts";
+import { findPeer, resolveFirstHop } from "./peer.ts";
+import { treeOf } from "./process.ts";
+import type { Server } from "./state.ts";
+import type { UpRequest } from "./up.ts";
+
+/**
+ * Looks at the processes of the tunnel: writes the carrier down, which could
+ * outlive its keeper, and finds the real peer of its connection.
+ */
+export async function inspect(
+  request: UpRequest,
+  routes: readonly Route[],
+  keeper: Keeper | undefined,
+): Promise<Server | undefined> {
+  const { journal, config, runner, log } = request;
+  const { firstHop, host } = journal.state;
+  const processes = keeper === undefined ? [] : await treeOf(runner, keeper.id);
+  const [, carrier] = processes;
+  if (carrier !== undefined) {
+    await journal.record({ kind: "process", ...carrier });
+  }
+  if (firstHop !== undefined) return { address: firstHop };
+  if (routes.length === 0) return undefined;
+  if (keeper === undefined) { // a dry run: what the name means now
+    const address = await resolveFirstHop(config.hostname, runner);
+    return { address, port: config.port };
+  }
+  const server = await findPeer(processes, runner);
+  if (server === undefined) {
+    throw new PvpnError(
+      ExitCode.network,
+      `cannot tell which address the connection to "${host}" goes to, and ` +
+        `it must not be routed into itself`,
+      ["name the first SSH server, or the proxy, with -s HOST"],
+    );
+  }
+  const address = parseAddress(server.address);
+  if (address?.family === 4 && address.value >> 24n === 127n) {
+    log.warn(
+      `the connection to "${host}" goes to ${server.address}: if another ` +
+        `ssh carries it on, name that one's server with -s HOST`,
+    );
+  }
+  return server;
+}
