@@ -34,6 +34,7 @@ export {
 } from "./lib/tunnel.ts";
 export {
   deleteLink,
+  type FileStep,
   type IpStep,
   type ProcessStep,
   type UndoStep,

@@ -22,7 +22,8 @@ export interface RemoteError {
 /**
  * The parts of the server's script that a tunnel type brings. POSIX sh, fixed
  * text: values reach it as `$mtu`, `$local` and `$peer` (the server's and the
- * client's address), never by pasting. `fail WORD DETAIL` ends the set-up.
+ * client's address), never by pasting. `fail WORD DETAIL` ends the set-up;
+ * a file named in `$litter` is removed at the end.
  */
 export interface RemoteScript {
   /**
@@ -68,7 +69,7 @@ export PATH LC_ALL
 token=$1 mtu=$2 resume=$3
 [ "$4" = quiet ] || { PS4='+ server: '; set -x; }
 shift 4
-index= changed= ready=
+index= changed= ready= litter=
 
 say() { printf '%s %s\\n' "$token" "$*" >&2; }
 fail() { say "error=$*"; exit 1; }
@@ -82,6 +83,7 @@ undo() {
       ip link set dev "$device" mtu "$old_mtu" $old_state
     fi
   fi
+  [ -z "$litter" ] || rm -f "$litter"
   [ -n "$ready" ] || exit
   read -r _ _ _ parent _ <"/proc/$$/stat"
   [ "$parent" != "$PPID" ] || [ "$PPID" -le 1 ] || kill -TERM "$PPID"

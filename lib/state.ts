@@ -166,7 +166,7 @@ export function parseState(text: string, device: string): TunnelState {
 
 /** Whether a step takes back what pvpn adds, and nothing else on a machine. */
 function isOwn(step: UndoStep, { device, slot }: TunnelState): boolean {
-  if (step.kind === "process") return true; // known by its start time
+  if (step.kind !== "ip") return true; // known by its start time; below /run
   const { object, words } = step;
   const value = (key: string) => words[words.indexOf(key) + 1] ?? "";
   const table = words.includes("table") &&

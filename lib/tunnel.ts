@@ -50,6 +50,8 @@ export interface TunnelContext {
   readonly signal: AbortSignal;
   /** Says something to the user. */
   readonly log: Log;
+  /** Records how changes are taken back that a carrier makes by itself. */
+  record(...undo: UndoStep[]): Promise<void>;
   /** Runs a program of the plugin's `commands` that changes nothing. */
   query(argv: Argv, options?: RunOptions): Promise<CommandOutput>;
   /** Records `undo`, then runs a program that changes this machine. */

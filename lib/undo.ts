@@ -28,8 +28,16 @@ export interface ProcessStep extends ProcessId {
   readonly kind: "process";
 }
 
+/** Removes a file that a program made, and leaves, where there was none. */
+export interface FileStep {
+  /** The step's kind. */
+  readonly kind: "file";
+  /** Which one, below /run. */
+  readonly path: string;
+}
+
 /** One change, and how to take it back. */
-export type UndoStep = IpStep | ProcessStep;
+export type UndoStep = IpStep | ProcessStep | FileStep;
 
 /** The step that deletes a device. */
 export function deleteLink(device: string): IpStep {
@@ -54,6 +62,12 @@ export function parseUndoStep(value: unknown): UndoStep | undefined {
     return Number.isSafeInteger(pid) && (pid as number) > 1 &&
         typeof start === "string" && /^\d+$/.test(start)
       ? { kind: "process", pid: pid as number, start }
+      : undefined;
+  }
+  if (step.kind === "file") {
+    const { path } = step;
+    return typeof path === "string" && /^\/run\/[\w][\w.-]*$/.test(path)
+      ? { kind: "file", path }
       : undefined;
   }
   const { kind, family, object, words } = step;
@@ -119,8 +133,26 @@ async function undoGroup(
       ? []
       : processes.map((step) => ({ step, reason }));
   }
+  const [first] = steps;
+  if (first?.kind === "file") return await removeFiles(steps);
   const batch = steps.filter((step) => step.kind === "ip").toReversed();
   return (await deleteAll(batch, runner)).reverse();
+}
+
+async function removeFiles(
+  steps: readonly UndoStep[],
+): Promise<UndoFailure[]> {
+  const failures: UndoFailure[] = [];
+  for (const step of steps) {
+    if (step.kind !== "file") continue;
+    try {
+      await Deno.remove(step.path);
+    } catch (error) {
+      if (error instanceof Deno.errors.NotFound) continue;
+      failures.push({ step, reason: String(error) });
+    }
+  }
+  return failures;
 }
 
 async function failure(

@@ -134,6 +134,7 @@ function pluginContext(
     signal,
     log,
     pairs: request.pairs,
+    record: (...undo) => work.add(journal.record(...undo)),
     query: (argv, options) => runner.query(argv, options),
     change: (undo, argv, options) =>
       work.add((async () => {

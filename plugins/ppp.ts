@@ -23,11 +23,20 @@ import {
 
 const WAY_OUT = "or use OpenSSH's own tunnel: -t ssh-3";
 
+/** Where no script can ever be: pppd does not mind one that is not there. */
+const NO_SCRIPT = "/proc/none";
+
+/**
+ * What pppd makes and leaves: a database that only multilink needs
+ * (pathnames.h). Removed where it was not there before.
+ */
+const DATABASE = "/run/pppd2.tdb";
+
 /**
  * Options of both ends. ssh is a clean 8-bit channel that has compressed or
  * not, as it likes, and has authenticated: nothing of that is done twice.
  * Scripts in /etc/ppp must not touch routes and resolvers, which are the
- * core's (a script that is no regular file is not run).
+ * core's.
  */
 const OPTIONS = [
   ...["nodetach", "noauth", "local", "asyncmap", "0"],
@@ -36,7 +45,7 @@ const OPTIONS = [
   ...["lcp-echo-interval", "10", "lcp-echo-failure", "3"],
   // Seconds until what got lost is sent again; before, it was 3.
   ...["lcp-restart", "1", "ipcp-restart", "1"],
-  ...["ip-up-script", "/dev/null", "ip-down-script", "/dev/null"],
+  ...["ip-up-script", NO_SCRIPT, "ip-down-script", NO_SCRIPT],
 ];
 
 /** What an exit status of pppd means; pppd(8), EXIT STATUS. */
@@ -72,6 +81,7 @@ function hints(status: number): string[] {
 const SCRIPT: RemoteScript = {
   hold: `
 command -v pppd >/dev/null 2>&1 || fail pppd 127
+[ -e ${DATABASE} ] || litter=${DATABASE}
 exec 4>&1
 {
   pppd notty logfd 3 mtu "$mtu" mru "$mtu" "$local:$peer" ${
@@ -107,6 +117,16 @@ const installed: Check = {
     return (await query(argv, { anyStatus: true })).status === 0;
   },
 };
+
+async function isThere(path: string): Promise<boolean> {
+  try {
+    await Deno.lstat(path);
+    return true;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
+  }
+}
 
 function explain(status: number): PvpnError | undefined {
   const what = meaning(status);
@@ -160,6 +180,9 @@ export const ppp: TunnelPlugin = {
   checks: () => [installed],
 
   async open(context, options): Promise<Tunnel> {
+    if (!options.resume && !await isThere(DATABASE)) {
+      await context.record({ kind: "file", path: DATABASE });
+    }
     for (const [index, pair] of context.pairs.entries()) {
       try {
         const remote = await connect(context, options, pair);
