@@ -92,7 +92,7 @@ export async function self(
 // Arguments: what to do, then PID START pairs.
 //   alive  prints the pid of each that is running
 //   tree   prints PID START of each and of all below it, parents first
-//   end    ends each and its children, and returns when they have gone
+//   end    ends each and all below it, and returns when they have gone
 // There is no event for the end of a process that is not one's own child, so
 // `end` looks again every 10 ms; after 2 s it no longer asks.
 const PROCESS_SCRIPT = `
@@ -126,14 +126,12 @@ case $what in
   end)
     ids=
     while [ $# -ge 2 ]; do
-      if alive "$1" "$2"; then
-        children "$1"
-        kill -TERM "$1"
-        ids="$ids $1 $2"
-        for child in $list; do
-          start_of "$child" && kill -TERM "$child" && ids="$ids $child $start"
-        done
-      fi
+      ! alive "$1" "$2" || ids="$ids $(tree "$1")"
+      shift 2
+    done
+    set -- $ids
+    while [ $# -ge 2 ]; do
+      ! alive "$1" "$2" || kill -TERM "$1"
       shift 2
     done
     set -- $ids
@@ -187,7 +185,7 @@ export async function treeOf(
 }
 
 /**
- * Ends processes and their children, and waits until they have gone.
+ * Ends processes and all below them, and waits until they have gone.
  *
  * @param ids Who; the first is asked to end first.
  * @throws {CommandError} Where one is still there 4 s later.

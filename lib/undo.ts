@@ -134,25 +134,21 @@ async function undoGroup(
       : processes.map((step) => ({ step, reason }));
   }
   const [first] = steps;
-  if (first?.kind === "file") return await removeFiles(steps);
+  if (first?.kind === "file") {
+    return await removeFiles(steps, runner);
+  }
   const batch = steps.filter((step) => step.kind === "ip").toReversed();
   return (await deleteAll(batch, runner)).reverse();
 }
 
 async function removeFiles(
   steps: readonly UndoStep[],
+  runner: Runner,
 ): Promise<UndoFailure[]> {
-  const failures: UndoFailure[] = [];
-  for (const step of steps) {
-    if (step.kind !== "file") continue;
-    try {
-      await Deno.remove(step.path);
-    } catch (error) {
-      if (error instanceof Deno.errors.NotFound) continue;
-      failures.push({ step, reason: String(error) });
-    }
-  }
-  return failures;
+  const paths = steps.flatMap((step) => step.kind === "file" ? step.path : []);
+  const argv = ["sh", "-c", 'rm -f -- "$@"', "pvpn", ...paths];
+  const reason = await failure(() => runner.change(argv));
+  return reason === undefined ? [] : steps.map((step) => ({ step, reason }));
 }
 
 async function failure(

@@ -7,6 +7,7 @@
 import {
   type Check,
   ExitCode,
+  type FileStep,
   formatAddress,
   INTERFACE_VERSION,
   type Pair,
@@ -92,7 +93,9 @@ exec 4>&1
   case $line in
     "Using interface "*) device=\${line#"Using interface "} ;;
     "remote IP address "*) report "$device" ;;
-    "exit "*) fail pppd "\${line#"exit "}" "$last" ;;
+    "exit "*)
+      rm -f "/run/$device.pid" # where it was killed
+      fail pppd "\${line#"exit "}" "$last" ;;
   esac
   last=$line
 done`,
@@ -117,6 +120,8 @@ const installed: Check = {
     return (await query(argv, { anyStatus: true })).status === 0;
   },
 };
+
+const fileStep = (path: string): FileStep => ({ kind: "file", path });
 
 async function isThere(path: string): Promise<boolean> {
   try {
@@ -180,8 +185,11 @@ export const ppp: TunnelPlugin = {
   checks: () => [installed],
 
   async open(context, options): Promise<Tunnel> {
-    if (!options.resume && !await isThere(DATABASE)) {
-      await context.record({ kind: "file", path: DATABASE });
+    if (!options.resume) {
+      // The first is what a pppd that was killed could not remove.
+      const left = [`/run/${options.device}.pid`];
+      if (!await isThere(DATABASE)) left.push(DATABASE);
+      await context.record(...left.map((path) => fileStep(path)));
     }
     for (const [index, pair] of context.pairs.entries()) {
       try {

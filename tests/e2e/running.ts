@@ -2,7 +2,11 @@
 import { assertEquals } from "@std/assert";
 import { changes, settled } from "../lab/snapshot.ts";
 import type { Lab, Node } from "../lab/lab.ts";
+import { deadline } from "../lab/deadline.ts";
 import { pvpnBinary } from "../lab/pvpn.ts";
+
+/** How much slower than a real machine this one is: 1, more when emulated. */
+export const SLOW = Number(Deno.env.get("PVPN_TEST_SLOW") ?? "1");
 
 /** How it ended. */
 export interface Ended {
@@ -103,7 +107,7 @@ export class Before {
   async assertSame(what: string): Promise<void> {
     const [client, server] = await Promise.all([
       this.lab.client.snapshot(),
-      settled(this.lab.server, this.server),
+      settled(this.lab.server, this.server, 5000 * SLOW),
     ]);
     assertEquals(changes(this.client, client), [], `client, ${what}`);
     assertEquals(changes(this.server, server), [], `server, ${what}`);
@@ -121,7 +125,7 @@ export async function eventually(
     const result = await node.run(argv);
     const spent = performance.now() - start;
     if (result.code === 0) return spent;
-    if (spent > deadlineMs) {
+    if (spent > deadline(deadlineMs) * SLOW) {
       throw new Error(
         `${node.name}: ${argv.join(" ")}: not within ${deadlineMs} ms: ` +
           result.stderr + result.stdout,
