@@ -43,14 +43,14 @@ function print(text: string): void {
 }
 
 /** Aborts when the user, or the system, wants an end; or a bug makes one. */
-function interruption(): AbortSignal {
+function interruption(signals: readonly Deno.Signal[]): AbortSignal {
   const controller = new AbortController();
   // It would end the process at once: what was changed is undone first.
   globalThis.addEventListener("unhandledrejection", (event) => {
     event.preventDefault();
     controller.abort(event.reason);
   });
-  for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
+  for (const name of signals) {
     Deno.addSignalListener(name, () => {
       controller.abort(new InterruptedError(name));
     });
@@ -83,7 +83,13 @@ async function run({ command, debug }: CommandLine, log: Log): Promise<void> {
     dir: new StateDir(),
     registry,
     program: Deno.execPath(),
-    signal: interruption(),
+    // What reconnects in the background ignores ^C and hang-ups, as its keeper
+    // did: they are for something else in the same terminal.
+    signal: interruption(
+      command.action === "reconnect"
+        ? ["SIGTERM"]
+        : ["SIGINT", "SIGTERM", "SIGHUP"],
+    ),
   };
   switch (command.action) {
     case "list":

@@ -139,8 +139,9 @@ interface Idle {
 }
 
 /**
- * Undoes tunnels whose pvpn died before it could, and removes stray files.
- * A tunnel that somebody is at work on, or that is up, is left alone.
+ * Undoes what died while it was connecting, and removes stray files. A tunnel
+ * that was up and has died holds its routes closed, until somebody says that
+ * they may open; one that somebody is at work on, or that is up, is left alone.
  */
 export async function recover(
   dir: StateDir,
@@ -158,6 +159,13 @@ export async function recover(
     for (const one of idle) {
       const { device, state } = one;
       if (keepers(one).some(({ pid }) => running.has(pid))) continue;
+      if (state !== undefined && state.phase !== "connecting") {
+        log.warn(
+          `"${device}" has died, and holds its routes closed; ` +
+            `to open them: pvpn -S ${device}`,
+        );
+        continue;
+      }
       await dir.discard(device, state, runner);
       if (state !== undefined) {
         log.warn(`undid what a dead run of pvpn had left of "${device}"`);

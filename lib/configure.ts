@@ -45,17 +45,18 @@ export async function configure(
   const lines = (family: 4 | 6) =>
     planned.filter(({ step }) => step.family === family)
       .map(({ line }) => line);
-  const address = {
-    words: [
-      ...["address", "add", formatAddress(pair.local)],
-      ...["peer", formatAddress(pair.peer), "dev", device],
-    ],
-  };
+  const address = [
+    ...["address", "add", formatAddress(pair.local)],
+    ...["peer", formatAddress(pair.peer), "dev", device],
+  ];
+  const link = [{ words: address }, {
+    words: ["link", "set", "dev", device, "up"],
+  }];
   const keep = { keep: resume };
   // What closes IPv6 first: it has no hole that another step must make.
   const batches = [
     { family: 6, lines: lines(6) },
-    { family: 4, lines: [...negotiated ? [] : [address], ...lines(4)] },
+    { family: 4, lines: [...negotiated ? [] : link, ...lines(4)] },
   ] as const;
   let done = 0;
   try {

@@ -182,7 +182,8 @@ export async function connect(
   } catch (error) {
     await rollBack(journal, env);
     await release({ tidy: true });
-    throw error;
+    // A ^C ends what is being run as well, and looks like its failure.
+    throw signal.aborted ? signal.reason : error;
   }
 }
 

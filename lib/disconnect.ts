@@ -6,7 +6,8 @@
 import { recover } from "./claim.ts";
 import type { Environment } from "./connect.ts";
 import { ExitCode, PvpnError } from "./errors.ts";
-import { endProcesses } from "./process.ts";
+import type { Lock } from "./lock.ts";
+import { stopOwner } from "./process.ts";
 
 /**
  * Stops one tunnel: ends whoever is at work on it, then undoes what is left.
@@ -21,15 +22,29 @@ export async function disconnect(
   const { dir, runner } = env;
   const state = await dir.read(device);
   if (state === undefined) throw await noSuchTunnel(device, env);
-  // It undoes by itself when it is asked to end, and holds the lock until
-  // then; if it does not, or was killed, the journal says what is left.
-  if (state.owner !== undefined) await endProcesses(runner, [state.owner]);
-  const lock = await dir.lockDevice(device, { wait: true });
+  const lock = await lockStopped(device, env);
   try {
     await dir.discard(device, await dir.read(device), runner);
   } finally {
-    await lock?.release();
+    await lock.release();
     await dir.tidy();
+  }
+}
+
+/**
+ * Takes the lock of a device; whoever has it is asked to end. It undoes by
+ * itself then, and if it does not, or was killed, the journal says what is
+ * left.
+ */
+async function lockStopped(device: string, env: Environment): Promise<Lock> {
+  const { dir, runner } = env;
+  while (true) {
+    const lock = await dir.lockDevice(device, { wait: false });
+    if (lock !== undefined) return lock;
+    const owner = (await dir.read(device))?.owner;
+    if (owner !== undefined) await stopOwner(runner, owner);
+    // Who has just taken the lock has not said yet who it is.
+    else await new Promise((resolve) => setTimeout(resolve, 10));
   }
 }
 

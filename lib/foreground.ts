@@ -30,10 +30,9 @@ export async function hold(
   try {
     up();
     for (let keeper = connected.keeper!;;) {
-      const shown = show(keeper, env);
+      show(keeper, env);
       await Promise.race([keeper.ended, aborted.promise]);
       await keeper.acknowledge();
-      await shown;
       env.log.warn(`"${journal.state.device}" lost its connection`);
       keeper = await retry(journal, env, true);
       env.log.info(`"${journal.state.device}" is connected again`);

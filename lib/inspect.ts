@@ -33,7 +33,11 @@ export async function inspect(
     const address = await resolveFirstHop(config.hostname, runner);
     return { address, port: config.port };
   }
-  const server = await findPeer(processes, runner);
+  const server = await findPeer(
+    processes,
+    config.proxied ? undefined : config.port,
+    runner,
+  );
   if (server === undefined) {
     throw new PvpnError(
       ExitCode.network,

@@ -56,16 +56,20 @@ export async function applyIp(
     !(options.keep && EXISTS_REGEXP.test(reason)) &&
     !(family === 6 && NO_FAMILY_REGEXP.test(reason))
   );
-  if (failed.length === 0 && errors.length > 0) return;
+  // Killed, it may have stopped anywhere: that is no list of what failed.
+  const cut = output.status >= 128;
+  if (!cut && failed.length === 0 && errors.length > 0) return;
   const [first] = failed;
   const words = lines[(first?.line ?? 0) - 1]?.words ?? [];
   const reason = first?.reason ?? output.stderr.trim();
   // Without -force, ip stops at the first failure.
-  const missed = lines.filter((_, index) =>
-    force
-      ? failed.some(({ line }) => line === index + 1)
-      : index + 1 >= (first?.line ?? 0)
-  );
+  const missed = cut || first === undefined
+    ? []
+    : lines.filter((_, index) =>
+      force
+        ? failed.some(({ line }) => line === index + 1)
+        : index + 1 >= first.line
+    );
   throw applyError(words, reason, missed);
 }
 

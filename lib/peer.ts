@@ -15,15 +15,18 @@ import type { Server } from "./state.ts";
  * Finds the peer of the TCP connection that one of some processes has.
  *
  * @param processes The keeper and all below it, parents first.
+ * @param port The port that ssh connects to; without it, where a proxy
+ * connects, any.
  * @returns `undefined` where none of them has one.
  */
 export async function findPeer(
   processes: readonly ProcessId[],
+  port: number | undefined,
   runner: Runner,
 ): Promise<Server | undefined> {
   const argv = ["ss", "-Htnp", "state", "established"];
   const { stdout } = await runner.query(argv);
-  return peerOf(stdout, processes.map(({ pid }) => pid));
+  return peerOf(stdout, processes.map(({ pid }) => pid), port);
 }
 
 const USERS_REGEXP = /users:\((?:\("[^"(),=]*",pid=\d+,fd=\d+\),?)+\)\s*$/;
@@ -35,6 +38,7 @@ const USERS_REGEXP = /users:\((?:\("[^"(),=]*",pid=\d+,fd=\d+\),?)+\)\s*$/;
 export function peerOf(
   text: string,
   pids: readonly number[],
+  port?: number,
 ): Server | undefined {
   const sockets = text.split("\n").flatMap((line) => {
     const [, , , peer = ""] = line.trim().split(/\s+/);
@@ -44,7 +48,9 @@ export function peerOf(
       Number(pid)
     );
     const server = parseEndpoint(peer);
-    return server === undefined ? [] : [{ owners, server }];
+    // Somebody may be connected to a LocalForward of the user's.
+    const other = port !== undefined && server?.port !== port;
+    return server === undefined || other ? [] : [{ owners, server }];
   });
   for (const pid of pids) {
     const found = sockets.find(({ owners }) => owners.includes(pid));

@@ -93,6 +93,7 @@ export async function self(
 //   alive  prints the pid of each that is running
 //   tree   prints PID START of each and of all below it, parents first
 //   end    ends each and all below it, and returns when they have gone
+//   stop   the same, but asks only each itself: it ends what is below it
 // There is no event for the end of a process that is not one's own child, so
 // `end` looks again every 10 ms; after 2 s it no longer asks.
 const PROCESS_SCRIPT = `
@@ -123,10 +124,12 @@ tree() {
 what=$1
 shift
 case $what in
-  end)
+  end | stop)
     ids=
     while [ $# -ge 2 ]; do
-      ! alive "$1" "$2" || ids="$ids $(tree "$1")"
+      if alive "$1" "$2"; then
+        [ $what = stop ] && ids="$ids $1 $2" || ids="$ids $(tree "$1")"
+      fi
       shift 2
     done
     set -- $ids
@@ -138,7 +141,7 @@ case $what in
     tries=0
     while [ $# -ge 2 ]; do
       if ! alive "$1" "$2"; then shift 2; continue; fi
-      [ $tries -lt 200 ] || kill -KILL "$1"
+      [ $tries -lt 200 ] || tree "$1" | while read -r pid _; do kill -KILL "$pid"; done
       [ $tries -lt 400 ] || exit 1
       tries=$((tries + 1))
       sleep 0.01
@@ -195,4 +198,16 @@ export async function endProcesses(
   ids: readonly ProcessId[],
 ): Promise<void> {
   await runner.change(script("end", ids));
+}
+
+/**
+ * Asks a pvpn to end, which undoes what it was at, and waits until it has.
+ *
+ * @throws {CommandError} Where it is still there 4 s later.
+ */
+export async function stopOwner(
+  runner: Runner,
+  id: ProcessId,
+): Promise<void> {
+  await runner.change(script("stop", [id]));
 }

@@ -66,10 +66,6 @@ export async function retry(
   await journal.update({
     phase: "reconnecting",
     owner: me.id,
-    // The keeper that became this process is not to be ended by itself.
-    undo: state.undo.filter((step) =>
-      step.kind !== "process" || step.pid !== Deno.pid
-    ),
   });
   let tries = 0;
   for (let attempt = lived < SHORT ? 1 : 0;; attempt++) {
@@ -98,7 +94,8 @@ export async function retry(
       });
       return keeper!;
     } catch (error) {
-      if (signal.aborted || !(error instanceof PvpnError)) throw error;
+      if (signal.aborted) throw signal.reason;
+      if (!(error instanceof PvpnError)) throw error;
       if (journal.state.problem !== error.message) log.warn(error.message);
       await journal.update({ problem: error.message });
     }
@@ -123,6 +120,12 @@ export async function reconnect(
     if (state === undefined) return; // stopped in the meantime
     const journal = new Journal(dir, state);
     try {
+      // The keeper that became this process is not to be ended by itself.
+      await journal.update({
+        undo: state.undo.filter((step) =>
+          step.kind !== "process" || step.pid !== Deno.pid
+        ),
+      });
       if (state.phase === "connecting") {
         // Whoever was connecting died before it was up.
         return await journal.close(runner);

@@ -58,7 +58,7 @@ export interface RemoteRequest {
 // that sshd made goes with sshd; one that was prepared for the user keeps
 // living, so it gets back what it had. The index guards against a device of
 // the same name that a later session got. Ending sshd's process for this
-// session (its parent, checked) ends a client that has lost its keeper: with
+// session (its parent, if it still is, and is called so) ends a client that has lost its keeper: with
 // a tunnel open, ssh would not end with its command. Before the ready line
 // that is left to the client, or sshd might not get to send the error line.
 const SCRIPT = `
@@ -86,7 +86,8 @@ undo() {
   [ -z "$litter" ] || rm -f "$litter"
   [ -n "$ready" ] || exit
   read -r _ _ _ parent _ <"/proc/$$/stat"
-  [ "$parent" != "$PPID" ] || [ "$PPID" -le 1 ] || kill -TERM "$PPID"
+  read -r name <"/proc/$PPID/comm"
+  case $parent:$name in "$PPID:sshd"*) kill -TERM "$PPID" ;; esac
 } >/dev/null 2>&1
 trap undo EXIT
 trap 'exit 1' HUP INT TERM PIPE

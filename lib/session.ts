@@ -213,7 +213,8 @@ function show(line: string, context: SessionContext): void {
   const { log, verbose, chatter } = context;
   if (verbose) return log.debug(line);
   if (DEBUG_REGEXP.test(line) || chatter?.test(line) || !line.trim()) return;
-  log.info(line);
+  // Marked, or a server could speak as pvpn.
+  log.info(line.startsWith("ssh: ") ? line : `ssh: ${line}`);
 }
 
 function lateLogin(host: string): PvpnError {

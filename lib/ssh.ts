@@ -1,5 +1,5 @@
 /**
- * ssh: whom to connect to, its argument vector, and what its failures mean.
+ * ssh: whom to connect to, and its argument vector.
  *
  * @module
  */

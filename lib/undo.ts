@@ -174,7 +174,7 @@ async function deleteAll(
     { input: lines.join("\n") + "\n", anyStatus: true },
   );
   const errors = batchErrors(output);
-  if (output.status !== 0 && errors.length === 0) {
+  if (output.status >= 128 || output.status !== 0 && errors.length === 0) {
     const reason = output.stderr.trim() || `ip ended with ${output.status}`;
     return steps.map((step) => ({ step, reason }));
   }

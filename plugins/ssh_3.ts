@@ -16,6 +16,13 @@ import {
 
 const TUN_NODE = "/dev/net/tun";
 
+// The tunnel carries IPv4. A kernel with IPv6 would take a router's word for
+// its routes from the far end (RFC 4861), and ask for it. Goes with the device.
+const NO_IPV6 = `
+file=/proc/sys/net/ipv6/conf/$1/disable_ipv6
+[ ! -e "$file" ] || echo 1 >"$file"
+`.trim();
+
 const tunNode: Check = {
   name: `${TUN_NODE} on this machine`,
   hint: "modprobe tun; in a container, ask for the device",
@@ -35,7 +42,7 @@ export const ssh3: TunnelPlugin = {
   type: "ssh-3",
   summary: "OpenSSH's own tunnel; needs PermitTunnel there",
   device: "tun",
-  commands: ["ip", "ssh"],
+  commands: ["ip", "sh", "ssh"],
 
   checks: () => [tunNode],
 
@@ -45,14 +52,13 @@ export const ssh3: TunnelPlugin = {
   ): Promise<Tunnel> {
     // Made before ssh takes it, and persistent: it outlives ssh, so that a
     // lost connection drops packets instead of letting them out in clear.
-    // No IPv6 link-local address, on kernels that give one: nobody would
-    // answer what it sends.
+    // It is root's: without an owner, anyone who may open /dev/net/tun could
+    // attach to it while ssh does not (tun_not_capable() in tun.c).
     const words = (line: string) => ({ words: line.split(" ") });
     const made = resume ? undefined : context.ip([deleteLink(device)], [
-      words(`tuntap add dev ${device} mode tun`),
-      { ...words(`link set dev ${device} addrgenmode none`), optional: true },
-      words(`link set dev ${device} mtu ${mtu} up`),
-    ]);
+      words(`tuntap add dev ${device} mode tun user 0`),
+      words(`link set dev ${device} mtu ${mtu}`),
+    ]).then(() => context.change([], ["sh", "-c", NO_IPV6, "pvpn", device]));
     const unit = device.slice("tun".length);
     // The server's unit is any: sshd takes a free one, or the one that
     // tunnel="N" in authorized_keys gives, and says which in SSH_TUNNEL.

@@ -137,31 +137,37 @@ Deno.test("recover() does nothing where there is nothing", () =>
     assertEquals(await dir.check(), false);
   }));
 
-Deno.test("recover() undoes what runs that died have left", () =>
+Deno.test("recover() undoes what died while it was connecting, and nothing else", () =>
   withState(async (dir) => {
-    // Dead are: one that was never up; one whose pvpn was at work on it; and
-    // one that was up, and whose processes have gone.
+    // Dead are all; but only the first was never up, and may be opened.
     const owner = { ...identify(Deno.pid), start: "1" };
     const gone = { kind: "process", ...owner } as const;
     await claimed(dir, { phase: "connecting", undo: [RULE] });
     await claimed(dir, { phase: "reconnecting", owner, undo: [RULE] });
     await claimed(dir, { phase: "up", owner, undo: [RULE] });
     await claimed(dir, { phase: "up", undo: [RULE] });
+    const closed = (await dir.devices()).slice(1);
+    const warned: string[] = [];
+    const warn = (text: string) => void warned.push(text);
     await withRunner(
-      [UNDONE, UNDONE, UNDONE, UNDONE],
-      (runner) => recover(dir, runner, silentLog),
+      [UNDONE],
+      (runner) => recover(dir, runner, { ...silentLog, warn }),
     );
-    assertEquals(files(dir), []);
+    assertEquals(files(dir), closed.map((device) => `${device}.json`));
+    assertEquals(
+      warned.filter((text) => /holds its routes closed.*-S/.test(text)).length,
+      3,
+    );
     await claimed(dir, { phase: "up", undo: [gone] });
     await recover(dir, system, silentLog);
-    assertEquals(files(dir), []);
+    assertEquals(files(dir).length, 4);
   }));
 
-Deno.test("recover() ends the keeper of a pvpn that stayed, and died", () =>
+Deno.test("recover() ends the keeper of a pvpn that died while connecting", () =>
   withState(async (dir) => {
     const owner = { pid: 4711, start: "1" };
     const keeper = { kind: "process", pid: 4712, start: "2" } as const;
-    await claimed(dir, { phase: "up", owner, undo: [RULE, keeper] });
+    await claimed(dir, { phase: "connecting", owner, undo: [RULE, keeper] });
     const end = ["sh", "-c", /./, "pvpn", "end", "4712", "2"];
     await withRunner(
       [change(end), UNDONE],

@@ -80,9 +80,11 @@ Deno.test("findPeer() asks for established connections only", async () => {
   const processes = [{ pid: 5, start: "1" }, { pid: 6, start: "2" }];
   const server = await withRunner(
     [query(argv, { stdout: line("192.0.2.1:22", ssh(6)) })],
-    (runner) => findPeer(processes, runner),
+    (runner) => findPeer(processes, 22, runner),
   );
   assertEquals(server, { address: "192.0.2.1", port: 22 });
+  const text = line("203.0.113.7:4711", ssh(6)) + line("192.0.2.1:22", ssh(6));
+  assertEquals(peerOf(text, [6], 22), server, "a forwarding's peer was taken");
 });
 
 Deno.test("findPeer() finds a connection of this process with the installed ss", async () => {
@@ -93,7 +95,11 @@ Deno.test("findPeer() finds a connection of this process with the installed ss",
     port: listener.addr.port,
   });
   using _server = await accepted;
-  const server = await findPeer([{ pid: Deno.pid, start: "" }], system);
+  const server = await findPeer(
+    [{ pid: Deno.pid, start: "" }],
+    undefined,
+    system,
+  );
   assertEquals(server?.address, "127.0.0.1");
 });
 

@@ -75,7 +75,9 @@ export async function withSession(
       await Deno.symlink("/usr/bin/printf", `${dir}/bin/printf`); // for mksh
     }
     // The script ends its parent, which is sshd there, and here is this.
-    const child = new Deno.Command("/bin/sh", {
+    // The kernel calls it what its file is called.
+    await Deno.symlink("/bin/sh", `${dir}/sshd-session`);
+    const child = new Deno.Command(`${dir}/sshd-session`, {
       args: [
         "-c",
         `trap 'echo ended >>"$2"' TERM\n/bin/sh -c "$1"\necho "$?" >>"$2"`,

@@ -77,7 +77,7 @@ Deno.test("carry() shows what a user should see, and nothing twice", async () =>
   );
   await within(5, play.result);
   assertEquals(play.shown, [
-    ...["info: Warning: Permanently added 'h'", "info: Welcome!"],
+    ...["info: ssh: Warning: Permanently added 'h'", "info: ssh: Welcome!"],
     "info: ssh: something",
   ]);
 });

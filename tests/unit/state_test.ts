@@ -222,6 +222,7 @@ Deno.test("parseState() survives mutations, and keeps its promises for all it ta
     assertEquals([state.version, state.device], [1, "tun0"]);
     for (const undo of state.undo) {
       if (undo.kind === "process") assert(undo.pid > 1);
+      else if (undo.kind === "file") assertMatch(undo.path, /^\/run\/[\w.-]+$/);
       else for (const word of undo.words) assertMatch(word, /^[^\s;]+$/);
     }
   }
