@@ -26,7 +26,7 @@ export async function disconnect(
   try {
     await dir.discard(device, await dir.read(device), runner);
   } finally {
-    await lock.release();
+    await lock?.release();
     await dir.tidy();
   }
 }
@@ -35,14 +35,20 @@ export async function disconnect(
  * Takes the lock of a device; whoever has it is asked to end. It undoes by
  * itself then, and if it does not, or was killed, the journal says what is
  * left.
+ *
+ * @returns `undefined` where nothing is left, not even the folder.
  */
-async function lockStopped(device: string, env: Environment): Promise<Lock> {
+async function lockStopped(
+  device: string,
+  env: Environment,
+): Promise<Lock | undefined> {
   const { dir, runner } = env;
   while (true) {
     const lock = await dir.lockDevice(device, { wait: false });
     if (lock !== undefined) return lock;
-    const owner = (await dir.read(device))?.owner;
-    if (owner !== undefined) await stopOwner(runner, owner);
+    const state = await dir.read(device);
+    if (state === undefined) return undefined;
+    if (state.owner !== undefined) await stopOwner(runner, state.owner);
     // Who has just taken the lock has not said yet who it is.
     else await new Promise((resolve) => setTimeout(resolve, 10));
   }

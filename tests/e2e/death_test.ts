@@ -212,3 +212,97 @@ labTest(
     await before.assertSame("after the foreground was killed");
   },
 );
+
+labTest(
+  "nobody but root can attach to a tunnel device that ssh has lost",
+  async (lab) => {
+    await connect(lab, "default");
+    await lab.stopSshd();
+    await killAll(lab, /^ssh$/);
+    // TUNSETIFF of tun0, IFF_TUN | IFF_NO_PI, as tun(4) users do.
+    const attach =
+      `use Fcntl; sysopen(my $f, "/dev/net/tun", O_RDWR) or die "open: $!";
+    my $r = pack("a16 S x22", "tun0", 0x1001);
+    ioctl($f, 0x400454ca, $r) or die "attach: $!"; print "attached";`;
+    const nobody = [
+      "setpriv",
+      "--reuid=65534",
+      "--regid=65534",
+      "--clear-groups",
+    ];
+    const drop = ["--inh-caps=-all", "--bounding-set=-all", "--"];
+    const { code, stdout, stderr } = await lab.client.run(
+      [...nobody, ...drop, "perl", "-e", attach],
+    );
+    assertEquals(stdout, "");
+    assertMatch(stderr, /^attach: Operation not permitted/);
+    assert(code !== 0);
+    await pvpn(lab, ["-S"]);
+  },
+  { openTun: true },
+);
+
+labTest(
+  "a ^C in the terminal does not open a tunnel that reconnects",
+  async (lab) => {
+    await connect(lab, "default");
+    await lab.stopSshd();
+    await killAll(lab, /^ssh$/);
+    await eventually(lab.client, ["pgrep", "-x", "pvpn"], 5000);
+    const [pid = 0] = await pidsOf(lab, /^pvpn$/);
+    for (const signal of ["SIGINT", "SIGHUP"] as const) {
+      await lab.client.kill(pid, signal);
+    }
+    assert(
+      (await lab.client.run([...PING, ADDRESS.public])).code !== 0,
+      "leaks",
+    );
+    assertMatch((await pvpn(lab, ["-l"])).stdout, /^tun0 /m);
+    assertEquals((await pvpn(lab, ["-S"])).code, 0);
+  },
+);
+
+labTest(
+  "a dead tunnel stays closed when another one is started",
+  async (lab) => {
+    const before = await Before.of(lab);
+    await connect(lab, "default");
+    for (const name of [/^(?:sh|ssh)$/, /^pvpn$/]) await killAll(lab, name);
+    const again = await pvpn(lab, ["-t", "ssh-3", "root@server", "default"]);
+    assertEquals(again.code, 7);
+    assertMatch(
+      again.stderr,
+      /"tun0" has died, and holds its routes closed.*pvpn -S tun0/,
+    );
+    assert(
+      (await lab.client.run([...PING, ADDRESS.public])).code !== 0,
+      "leaks",
+    );
+    assertEquals((await pvpn(lab, ["-S"])).code, 0);
+    await before.assertSame("after a dead tunnel was stopped");
+  },
+);
+
+labTest("pvpn -S ends a login that is under way, and its ssh", async (lab) => {
+  // A server that takes the connection, and then says nothing.
+  const listen = `use Socket; socket(my $s, PF_INET, SOCK_STREAM, 0);
+    bind($s, sockaddr_in(2299, INADDR_ANY)) or die; listen($s, 5);
+    print "ready\\n"; close STDOUT; sleep 1000`;
+  const mute = lab.server.own(
+    lab.server.spawn(["perl", "-e", `$| = 1; ${listen}`]),
+  );
+  const reader = mute.stdout.getReader();
+  await reader.read();
+  reader.releaseLock();
+  const before = await Before.of(lab);
+  const running = start(lab, ["-t", "ssh-3", "root@server", "default"], {
+    SSH_ARGS: "-p 2299",
+  });
+  await eventually(lab.client, ["pgrep", "-x", "ssh"], 5000);
+  assertEquals((await pvpn(lab, ["-S"])).code, 0);
+  assertEquals((await running.ended).code, 130);
+  assertEquals(await pidsOf(lab, /^(?:sh|ssh|pvpn)$/), []);
+  await before.assertSame("after a stop of a login");
+  mute.kill("SIGKILL");
+  await mute.output();
+});

@@ -5,9 +5,6 @@ import type { Lab, Node } from "../lab/lab.ts";
 import { deadline } from "../lab/deadline.ts";
 import { pvpnBinary } from "../lab/pvpn.ts";
 
-/** How much slower than a real machine this one is: 1, more when emulated. */
-export const SLOW = Number(Deno.env.get("PVPN_TEST_SLOW") ?? "1");
-
 /** How it ended. */
 export interface Ended {
   readonly code: number;
@@ -38,8 +35,12 @@ async function* lines(stream: ReadableStream<Uint8Array>) {
 }
 
 /** Starts pvpn on the client. */
-export function start(lab: Lab, args: readonly string[]): Running {
-  const child = lab.client.spawn([pvpnBinary(), ...args]);
+export function start(
+  lab: Lab,
+  args: readonly string[],
+  env: Record<string, string> = {},
+): Running {
+  const child = lab.client.spawn([pvpnBinary(), ...args], { env });
   const pid = lab.client.pidOf(child);
   const errors: string[] = [];
   const output: string[] = [];
@@ -107,7 +108,7 @@ export class Before {
   async assertSame(what: string): Promise<void> {
     const [client, server] = await Promise.all([
       this.lab.client.snapshot(),
-      settled(this.lab.server, this.server, 5000 * SLOW),
+      settled(this.lab.server, this.server),
     ]);
     assertEquals(changes(this.client, client), [], `client, ${what}`);
     assertEquals(changes(this.server, server), [], `server, ${what}`);
@@ -125,7 +126,7 @@ export async function eventually(
     const result = await node.run(argv);
     const spent = performance.now() - start;
     if (result.code === 0) return spent;
-    if (spent > deadline(deadlineMs) * SLOW) {
+    if (spent > deadline(deadlineMs)) {
       throw new Error(
         `${node.name}: ${argv.join(" ")}: not within ${deadlineMs} ms: ` +
           result.stderr + result.stdout,
