@@ -22,8 +22,15 @@ deps:
 # make test FILES='tests/a_test.ts ...' FILTER='part of a name or /regexp/'
 # pvpn by a make of its own: even with -j it is built after deps, not beside it.
 test: deps
+	@tools/deps vm
 	@${MAKE} --no-print-directory -s pvpn
 	@tools/with-deno --compile deno run -A tools/test.ts ${FILES}
+
+# The same in a virtual machine, which has a kernel with ppp and netem.
+vm-test: deps
+	@tools/deps vm
+	@${MAKE} --no-print-directory -s pvpn
+	@tools/with-deno --compile deno run -A tools/test.ts --vm ${FILES}
 
 demo: deps
 	@${MAKE} --no-print-directory -s pvpn
@@ -55,4 +62,4 @@ uninstall:
 clean:
 	rm -rf pvpn dist vendor tools/offline/node_modules
 
-.PHONY: all deps test demo bench check release install uninstall clean
+.PHONY: all deps test vm-test demo bench check release install uninstall clean

@@ -46,6 +46,8 @@ const OPTIONS = [
   ...["lcp-echo-interval", "10", "lcp-echo-failure", "3"],
   // Seconds until what got lost is sent again; before, it was 3.
   ...["lcp-restart", "1", "ipcp-restart", "1"],
+  // A link that is gone need not be told so ten times.
+  ...["lcp-max-terminate", "1", "child-timeout", "1"],
   ...["ip-up-script", NO_SCRIPT, "ip-down-script", NO_SCRIPT],
 ];
 
@@ -123,6 +125,19 @@ const installed: Check = {
 
 const fileStep = (path: string): FileStep => ({ kind: "file", path });
 
+// What pppd says is read here and passed on line by line: it writes a line in
+// parts, and what it runs would write into the middle of it. ssh's standard
+// error (descriptor 3) goes past it.
+const RUN = `
+exec 3>&2
+{
+  pppd "$@"
+  echo "exit $?"
+} | while read -r line; do
+  case $line in "exit "*) exit "\${line#"exit "}" ;; esac
+  echo "pppd: $line"
+done >&2`.trim();
+
 async function isThere(path: string): Promise<boolean> {
   try {
     await Deno.lstat(path);
@@ -144,7 +159,7 @@ function explain(status: number): PvpnError | undefined {
 
 // What pppd says of a link that is all right.
 const CHATTER_REGEXP =
-  /^(?:Using interface |Connect: |(?:local|remote) +IP address |Modem hangup|Connection terminated|Terminating on signal|Connect time |Sent \d|Hangup )/;
+  /^pppd: (?:Using interface |Connect: |(?:local|remote) +IP address |Modem hangup|Connection terminated|Terminating on signal|Connect time |Sent \d|Hangup |$)/;
 
 async function connect(
   context: TunnelContext,
@@ -154,14 +169,17 @@ async function connect(
   const ssh = context.ssh([], SCRIPT, [pair]);
   const addresses = `${formatAddress(pair.local)}:${formatAddress(pair.peer)}`;
   return await context.carry([
-    ...["pppd", "pty", quoteAll(ssh), "logfd", "2"],
+    ...["sh", "-c", RUN, "pppd"],
+    // Without exec, pppd would end the shell, and ssh would go on. Silent: it
+    // waits for the server's pppd, however long a passphrase takes to type.
+    ...["silent", "pty", `exec ${quoteAll(ssh)} 2>&3`],
     ...["unit", device.slice("ppp".length), addresses],
     ...["mtu", String(mtu), "mru", String(mtu), ...OPTIONS],
   ], {
     explain,
     chatter: CHATTER_REGEXP,
     until(line) {
-      const [, name] = /^Using interface (\S+)/.exec(line) ?? [];
+      const [, name] = /^pppd: Using interface (\S+)/.exec(line) ?? [];
       if (name !== undefined && name !== device) {
         throw new PvpnError(
           ExitCode.network,
@@ -169,7 +187,7 @@ async function connect(
           ["another pppd was faster: try again"],
         );
       }
-      return line.startsWith("remote IP address ");
+      return line.startsWith("pppd: remote IP address ");
     },
   });
 }

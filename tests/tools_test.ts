@@ -1,6 +1,7 @@
 /** Tests of what make installs and removes, of make deps and make test. */
 import { assertEquals, assertMatch } from "@std/assert";
 import { counts } from "../tools/test.ts";
+import { type Feature, plan, testFiles } from "../tools/test_plan.ts";
 import {
   copyTree,
   onlyCommands,
@@ -90,6 +91,81 @@ Deno.test("make deps installs packages without starting their services", () =>
       },
       () => {},
     );
+  }));
+
+Deno.test("tools/deps vm does not fail for want of what it cannot install", () =>
+  withDir(async (dir) => {
+    const PATH = await onlyCommands(`${dir}/bin`, ...SHELL);
+    const text = await Deno.readTextFile(`${ROOT}tools/deps`);
+    await script(`${dir}/deps`, text.replace(/^PATH=.*$/m, ""));
+    const { code, all } = await run([`${dir}/deps`, "vm"], { env: { PATH } });
+    assertEquals(code, 0, all);
+    assertMatch(all, /^deps: missing: .*qemu-system-x86\b/);
+    assertMatch(all, /going on without them\n$/);
+  }));
+
+Deno.test("make test plans a virtual machine for what this kernel lacks", async () => {
+  const files = [
+    "tests/unit/ppp_test.ts",
+    "tests/e2e/connect_test.ts",
+    "/x/tests/e2e/ppp_pair_test.ts",
+    "./tests/vm/netem_test.ts",
+  ] as const;
+  const [unit, connect, ppp, vm] = files;
+  const asked: Feature[] = [];
+  const planned = (features: readonly Feature[], twice: boolean) =>
+    plan(files, {
+      twice,
+      has: (feature) => {
+        asked.push(feature);
+        return Promise.resolve(features.includes(feature));
+      },
+    });
+  assertEquals(await planned([], false), {
+    here: [unit, connect],
+    virtual: [ppp, vm],
+  });
+  assertEquals(asked.sort(), ["netem", "ppp", "wireguard"]);
+  assertEquals(await planned(["ppp", "netem"], true), {
+    here: [unit, connect, ppp],
+    virtual: [connect, vm],
+  });
+  assertEquals(await planned(["ppp", "netem", "wireguard"], false), {
+    here: [unit, connect, ppp, vm],
+    virtual: [],
+  });
+});
+
+Deno.test("make test finds the files that deno test would", () =>
+  withDir(async (dir) => {
+    await Deno.mkdir(`${dir}/a/b`, { recursive: true });
+    for (
+      const name of ["a/b/x_test.ts", "a/test.js", "a/x.test.ts", "a/x.ts"]
+    ) {
+      await Deno.writeTextFile(`${dir}/${name}`, "");
+    }
+    assertEquals(
+      await testFiles([dir, "none.ts", `${dir}/a/x.test.ts`]),
+      [
+        `${dir}/a/b/x_test.ts`,
+        `${dir}/a/test.js`,
+        `${dir}/a/x.test.ts`,
+        "none.ts",
+      ].sort(),
+    );
+  }));
+
+Deno.test("make test counts as skipped what has no virtual machine", () =>
+  withDir(async (dir) => {
+    await Deno.writeTextFile(`${dir}/x_test.ts`, `Deno.test("x", () => {});`);
+    await Deno.mkdir(`${dir}/kernel-1/lib/modules/none`, { recursive: true });
+    const { code, all, lines } = await run([
+      ...[Deno.execPath(), "run", "-A", "tools/test.ts", "--vm"],
+      `${dir}/x_test.ts`,
+    ], { env: { VM_CACHE: dir } });
+    assertEquals(lines.at(-1), "0 passed, 0 failed, 1 skipped", all);
+    assertMatch(all, /x_test\.ts is skipped: vm: /);
+    assertEquals(code, 1, "no test ran");
   }));
 
 Deno.test("make test reads the counts of deno test's closing line", () => {

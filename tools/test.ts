@@ -3,7 +3,13 @@
  * `tests/`), and ends with the line `N passed, N failed, N skipped`. Fails if
  * any test failed or none ran, and with `CI=true` if any was skipped.
  * `FILTER` in the environment is `deno test --filter`.
+ *
+ * What needs of the kernel more than it has runs in a virtual machine, with
+ * `--vm` before the files all does. Where there is none, each of these files
+ * counts as one test that was skipped.
  */
+import { type Plan, plan, testFiles } from "./test_plan.ts";
+import { NO_MACHINE, runInVms } from "./test_vm.ts";
 
 /** What `deno test` counted, or undefined if it did not come to its end. */
 export interface Counts {
@@ -37,46 +43,103 @@ export function counts(output: string): Counts | undefined {
   };
 }
 
+const NONE: Counts = { passed: 0, failed: 0, skipped: 0 };
+
+function sum(all: readonly Counts[]): Counts {
+  return all.reduce((a, b) => ({
+    passed: a.passed + b.passed,
+    failed: a.failed + b.failed,
+    skipped: a.skipped + b.skipped,
+  }), NONE);
+}
+
+function show(chunk: Uint8Array<ArrayBuffer>): void {
+  for (let at = 0; at < chunk.length;) {
+    at += Deno.stdout.writeSync(chunk.subarray(at));
+  }
+}
+
+function say(line: string): void {
+  show(new TextEncoder().encode(`${line}\n`));
+}
+
+/** What a run counts for; one that failed otherwise than by a test is one. */
+function judge(output: string, code: number, how: string): Counts {
+  const found = counts(output);
+  if (found && (code === 0 || found.failed > 0)) return found;
+  say(`deno test ended with ${how}`);
+  return { ...NONE, ...found, failed: 1 };
+}
+
 /** Passes a stream on unchanged, and gives its text. */
-async function tee(stream: ReadableStream<Uint8Array>): Promise<string> {
+async function tee(
+  stream: ReadableStream<Uint8Array<ArrayBuffer>>,
+): Promise<string> {
   const decoder = new TextDecoder();
   let text = "";
   for await (const chunk of stream) {
-    for (let at = 0; at < chunk.length;) {
-      at += await Deno.stdout.write(chunk.subarray(at));
-    }
+    show(chunk);
     // The closing line is within the last of it.
     text = (text + decoder.decode(chunk, { stream: true })).slice(-4096);
   }
   return text;
 }
 
-/** Runs the tests; the exit status. */
-async function main(files: readonly string[]): Promise<number> {
-  const say = (line: string) =>
-    Deno.stdout.writeSync(new TextEncoder().encode(`${line}\n`));
-  const filter = Deno.env.get("FILTER");
+/** Runs Deno; its output is shown and given. */
+async function deno(args: readonly string[]) {
   const child = new Deno.Command(Deno.execPath(), {
-    args: [
-      "test",
-      "-A",
-      ...(filter ? [`--filter=${filter}`] : []),
-      ...(files.length ? files : ["tests/"]),
-    ],
+    args: [...args],
     stdin: "null",
     stdout: "piped",
     stderr: "inherit",
   }).spawn();
   const output = await tee(child.stdout);
   const { code, signal } = await child.status;
-  const found = counts(output);
-  let { passed, failed, skipped } = found ??
-    { passed: 0, failed: 0, skipped: 0 };
-  let ok = code === 0 && failed === 0;
-  if (!ok && failed === 0) {
-    say(`deno test ended with ${signal ?? `exit status ${code}`}`);
-    failed = 1;
-  } else if (passed + failed === 0) {
+  return { output, code, how: signal ?? `exit status ${code}` };
+}
+
+async function testHere(
+  files: readonly string[],
+  args: readonly string[],
+): Promise<Counts> {
+  if (files.length === 0) return NONE;
+  const { output, code, how } = await deno(["test", "-A", ...args, ...files]);
+  return judge(output, code, how);
+}
+
+async function testInVms(
+  files: readonly string[],
+  args: readonly string[],
+): Promise<Counts> {
+  if (files.length === 0) return NONE;
+  const { code } = await deno(["check", "--quiet", ...files]);
+  if (code !== 0) return { ...NONE, failed: 1 };
+  const runs = await runInVms(files, args, show);
+  return sum(runs.map(({ file, stdout, stderr, code }) => {
+    if (code !== NO_MACHINE) {
+      return judge(stdout, code, `exit status ${code}`);
+    }
+    say(`${file} is skipped: ${stderr.trimEnd().split("\n").at(-1)}`);
+    return { ...NONE, skipped: 1 };
+  }));
+}
+
+/** Runs the tests; the exit status. */
+async function main(args: readonly string[]): Promise<number> {
+  const onlyVms = args[0] === "--vm";
+  const paths = args.slice(onlyVms ? 1 : 0);
+  const files = await testFiles(paths.length ? paths : ["tests/"]);
+  const { here, virtual }: Plan = onlyVms
+    ? { here: [], virtual: files }
+    : await plan(files, { twice: paths.length === 0 });
+  const filter = Deno.env.get("FILTER");
+  const options = filter ? [`--filter=${filter}`] : [];
+  const { passed, failed, skipped } = sum([
+    await testHere(here, options),
+    await testInVms(virtual, options),
+  ]);
+  let ok = failed === 0;
+  if (passed + failed === 0) {
     say("no test ran");
     ok = false;
   } else if (skipped > 0 && Deno.env.get("CI") === "true") {

@@ -1,4 +1,5 @@
 /** One machine of the lab. */
+import { deadline } from "./deadline.ts";
 import { Holder, type HolderOptions } from "./holder.ts";
 import {
   finish,
@@ -78,7 +79,7 @@ export class Node {
 
   /** Runs a command inside; never throws because of how it ends. */
   run(argv: readonly string[], options: RunOptions = {}): Promise<RunResult> {
-    const { stdin, timeout = 60_000, ...rest } = options;
+    const { stdin, timeout = deadline(60_000), ...rest } = options;
     const input = stdin === undefined ? "null" : "piped";
     return finish(this.spawn(argv, { ...rest, stdin: input }), stdin, timeout);
   }

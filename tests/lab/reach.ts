@@ -1,4 +1,5 @@
 /** Asks the inet node's servers, and tells by whose address they were asked. */
+import { deadline } from "./deadline.ts";
 import type { Node } from "./node.ts";
 import { ECHO_PORT } from "./servers.ts";
 
@@ -26,7 +27,8 @@ async function ask(
   address: string,
   seconds: number,
 ): Promise<{ answer: string; error: string }> {
-  const argv = ["timeout", String(seconds), "bash", "-c", script, address];
+  const limit = String(deadline(seconds));
+  const argv = ["timeout", limit, "bash", "-c", script, address];
   const { code, stdout, stderr } = await node.run([
     ...argv,
     String(ECHO_PORT),

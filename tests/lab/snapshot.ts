@@ -1,5 +1,6 @@
 /** The state of a node as text, to prove that nothing was left behind. */
 import { createHash } from "node:crypto";
+import { deadline } from "./deadline.ts";
 import type { Node } from "./node.ts";
 
 /** Hashes of files that have not changed since: path to state and hash. */
@@ -133,7 +134,7 @@ export async function settled(
   before: string,
   deadlineMs = 5000,
 ): Promise<string> {
-  const end = performance.now() + deadlineMs;
+  const end = performance.now() + deadline(deadlineMs);
   for (;;) {
     const now = await node.snapshot();
     if (now === before || performance.now() > end) return now;

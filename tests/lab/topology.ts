@@ -10,6 +10,7 @@
  * to inet. It forwards all IPv6, and what leaks past a tunnel arrives there with
  * the client's own address: so it can be seen.
  */
+import { deadline } from "./deadline.ts";
 import type { Node } from "./node.ts";
 import { finish } from "./process.ts";
 
@@ -124,7 +125,7 @@ async function cable({ client, server, inet, jump }: Nodes): Promise<void> {
     stdout: "piped",
     stderr: "piped",
   }).spawn();
-  const { code, stderr } = await finish(ip, batch, 10_000);
+  const { code, stderr } = await finish(ip, batch, deadline(10_000));
   if (code !== 0) throw new Error(`cannot join the nodes: ${stderr}`);
 }
 
@@ -162,8 +163,9 @@ function isReady(node: Node): boolean {
 }
 
 async function settle(nodes: readonly Node[]): Promise<void> {
-  for (let i = 0; !nodes.every(isReady); i++) {
-    if (i === 2000) throw new Error("the devices do not come up");
+  const end = performance.now() + deadline(5000);
+  while (!nodes.every(isReady)) {
+    if (performance.now() > end) throw new Error("the devices do not come up");
     // No event tells: the routes follow the addresses in a worker's own time.
     await new Promise((resolve) => setTimeout(resolve, 2));
   }

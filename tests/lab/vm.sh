@@ -133,10 +133,14 @@ cat "$work/err" >&2 &
 machine &
 ended=0
 wait $! || ended=$?
+: <>"$work/out" <>"$work/err" # ends their readers, if qemu never opened them
 wait
 
+last_words() {
+  cat "$work/qemu" "$work/console" 2>/dev/null | tail -n 20 >&2
+}
 if [ ! -s "$work/status" ]; then
-  tail -q -n 20 "$work/qemu" "$work/console" >&2
+  last_words
   die 'the machine does not start'
 fi
 status=$(sed -n 2p "$work/status")
@@ -144,7 +148,7 @@ if [ -z "$status" ] && [ $ended -eq 124 ]; then
   echo "vm: ended after $limit s" >&2
   status=124
 elif [ -z "$status" ]; then
-  tail -q -n 20 "$work/qemu" "$work/console" >&2
+  last_words
   echo 'vm: the machine went down' >&2
   status=1
 fi
