@@ -196,8 +196,7 @@ export function planRoutes(request: RouteRequest): IpStep[] {
     );
   }
   if (!routes.includes("default")) return steps;
-  const main = ["table", "main"];
-  const suppress = [...main, "suppress_prefixlength", 0];
+  const suppress = ["table", "main", "suppress_prefixlength", 0];
   steps.push(
     step(4, "route", "unreachable", "default", ...metric, ...table),
     step(4, "route", "default", ...via, ...table),
@@ -205,7 +204,7 @@ export function planRoutes(request: RouteRequest): IpStep[] {
     // The tunnel has no IPv6 yet: none may leave beside it, but what cannot
     // leave the site (a router's advertisement may claim any other network).
     ...["fc00::/7", "fe80::/10"].map((site) =>
-      step(6, "rule", "priority", SUPPRESS_PRIORITY, "to", site, ...main)
+      step(6, "rule", "priority", SUPPRESS_PRIORITY, "to", site, ...suppress)
     ),
     step(6, "rule", "priority", TABLE_PRIORITY, "unreachable"),
     step(4, "rule", "priority", TABLE_PRIORITY, ...table),

@@ -40,8 +40,8 @@ const DEFAULT = [
   "-4 route unreachable default metric 4278198275 table 10003",
   "-4 route default via 10.1.0.2 dev tun0 table 10003",
   "-4 rule priority 11000 table main suppress_prefixlength 0",
-  "-6 rule priority 11000 to fc00::/7 table main",
-  "-6 rule priority 11000 to fe80::/10 table main",
+  "-6 rule priority 11000 to fc00::/7 table main suppress_prefixlength 0",
+  "-6 rule priority 11000 to fe80::/10 table main suppress_prefixlength 0",
   "-6 rule priority 11001 unreachable",
   "-4 rule priority 11001 table 10003",
 ];
