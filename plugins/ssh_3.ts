@@ -58,7 +58,12 @@ export const ssh3: TunnelPlugin = {
     const made = resume ? undefined : context.ip([deleteLink(device)], [
       words(`tuntap add dev ${device} mode tun user 0`),
       words(`link set dev ${device} mtu ${mtu}`),
-    ]).then(() => context.change([], ["sh", "-c", NO_IPV6, "pvpn", device]));
+    ]);
+    // Before the core sets it up; ssh need not wait for it.
+    const closed = made?.then(() =>
+      context.change([], ["sh", "-c", NO_IPV6, "pvpn", device])
+    );
+    closed?.catch(() => {}); // awaited below, or the tunnel failed anyway
     const unit = device.slice("tun".length);
     // The server's unit is any: sshd takes a free one, or the one that
     // tunnel="N" in authorized_keys gives, and says which in SSH_TUNNEL.
@@ -69,6 +74,8 @@ export const ssh3: TunnelPlugin = {
         hold: "while read -r _; do :; done",
       },
     );
-    return { remote: await context.carry(argv, { prepared: made }) };
+    const remote = await context.carry(argv, { prepared: made });
+    await closed;
+    return { remote };
   },
 };

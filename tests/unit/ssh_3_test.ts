@@ -14,13 +14,14 @@ async function open(resume: boolean, device = "tun12") {
       assertEquals(lines.some(({ optional }) => optional), false);
       asked.push(["ip", undo, lines.map(({ words }) => words.join(" "))]);
       await new Promise((resolve) => setTimeout(resolve, 0));
+      made = true;
     },
     async change(undo: unknown[], argv: string[]) {
       assertEquals(undo, []);
       assertEquals([argv[0], argv.at(-1)], ["sh", device]);
       asked.push(["change", argv[2]]);
       await new Promise((resolve) => setTimeout(resolve, 0));
-      made = true;
+      asked.push(["changed"]);
     },
     ssh(options: string[], script: unknown) {
       asked.push(["ssh", options, script]);
@@ -61,8 +62,9 @@ Deno.test("ssh-3 makes a device that outlives ssh, and hands it over", async () 
       ],
     ],
     ...SESSION,
-    // Only then it has taken routes from nobody, and ssh may have it.
+    // Done before the core, which sets the device up, gets the tunnel.
     ["change", NO_IPV6],
+    ["changed"],
   ]);
 });
 
