@@ -11,10 +11,10 @@ import { ExitCode, InterruptedError, PvpnError } from "./lib/errors.ts";
 import { hold } from "./lib/foreground.ts";
 import { StateDir } from "./lib/journal.ts";
 import { type Log, stderrLog } from "./lib/log.ts";
+import { helpText } from "./lib/help.ts";
 import {
   type Command,
   type CommandLine,
-  helpText,
   parseCommandLine,
 } from "./lib/options.ts";
 import { reconnect } from "./lib/reconnect.ts";

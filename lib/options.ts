@@ -30,7 +30,7 @@ export interface Option {
 }
 
 /** All options. */
-export const OPTIONS = [
+export const OPTIONS: readonly Option[] = [
   {
     long: "type",
     short: "t",
@@ -100,9 +100,7 @@ export const OPTIONS = [
     group: "general",
   },
   { long: "reconnect", value: "DEVICE", help: "what a keeper runs" },
-] as const satisfies readonly Option[];
-
-const TABLE: readonly Option[] = OPTIONS;
+];
 
 /** What the command line asks for. */
 export type Command =
@@ -146,7 +144,7 @@ function longOptions(args: readonly string[]): string[] {
 
 function longOption(arg: string): string[] {
   const [, name, value] = /^--([^=]*)(?:=([^]*))?$/.exec(arg) ?? [];
-  const option = TABLE.find(({ long }) => long === name);
+  const option = OPTIONS.find(({ long }) => long === name);
   if (option === undefined) throw unknownOption(arg);
   if (option.value === undefined) {
     if (value === undefined) return [`--${name}=true`];
@@ -159,7 +157,7 @@ function longOption(arg: string): string[] {
 function shortOptions(arg: string): string[] {
   const words: string[] = [];
   for (let at = 1; at < arg.length; at++) {
-    const option = TABLE.find(({ short }) => short === arg[at]);
+    const option = OPTIONS.find(({ short }) => short === arg[at]);
     if (option === undefined) throw unknownOption(arg);
     if (option.value === undefined) words.push(`--${option.long}=true`);
     else {
@@ -190,7 +188,7 @@ function distance(a: string, b: string): number {
 
 function unknownOption(arg: string): UsageError {
   const name = arg.replace(/=.*$/, "");
-  const near = TABLE.filter(({ group }) => group !== undefined)
+  const near = OPTIONS.filter(({ group }) => group !== undefined)
     .map(({ long }) => `--${long}`)
     .find((long) => name.startsWith("--") && distance(name, long) <= 2);
   return new UsageError(
@@ -214,14 +212,14 @@ export function parseCommandLine(
 ): CommandLine {
   const isFlag = ({ value }: Option) => value === undefined;
   const parsed = parseArgs(longOptions(args), {
-    boolean: TABLE.filter(isFlag).map(({ long }) => long),
-    string: ["_", ...TABLE.filter((o) => !isFlag(o)).map(({ long }) => long)],
+    boolean: OPTIONS.filter(isFlag).map(({ long }) => long),
+    string: ["_", ...OPTIONS.filter((o) => !isFlag(o)).map(({ long }) => long)],
   });
   const values = parsed as Readonly<Record<string, unknown>>;
   const value = (long: string): string | undefined => {
     const given = values[long];
     if (given === undefined) return undefined;
-    const option = TABLE.find((o) => o.long === long)!;
+    const option = OPTIONS.find((o) => o.long === long)!;
     if (typeof given !== "string" || given === "" && !option.optional) {
       throw new UsageError(`${flag(option)} needs its value: ${option.value}`);
     }
@@ -233,7 +231,7 @@ export function parseCommandLine(
     if (values[action] === true) return { command: { action }, debug };
   }
   const none = (why: string) => {
-    const option = TABLE.find(({ group, long }) =>
+    const option = OPTIONS.find(({ group, long }) =>
       group === "connect" && ![undefined, false].includes(values[long] as false)
     );
     const extra = words[0] ?? (option && `--${option.long}`);
@@ -304,51 +302,4 @@ function parseMtu(text: string | undefined): number {
     `--mtu ${text} is not a number from ${MIN_MTU} to ${MAX_MTU}`,
     "below, IPv4 does not work; above, ssh loses every packet",
   );
-}
-
-/** The text of `--help`. */
-export function helpText(
-  types: readonly { readonly type: string; readonly summary: string }[],
-): string {
-  const lines = (group: Option["group"]) =>
-    TABLE.filter((option) => option.group === group).map((option) => {
-      const { short, long, value, optional, help } = option;
-      const shown = optional ? `[${value}]` : value;
-      const left = `  ${short ? `-${short}, ` : "    "}--${long}` +
-        (value ? ` ${shown}` : "");
-      const right = help.split("\n").join(`\n${" ".repeat(30)}`);
-      return left.length > 28
-        ? `${left}\n${" ".repeat(30)}${right}`
-        : left.padEnd(30) + right;
-    }).join("\n");
-  const known = types.map(({ type, summary }) =>
-    `  ${type.padEnd(28)}${summary}`
-  ).join("\n");
-  return `Usage: pvpn [OPTION]... SSH-HOST [ROUTE]...
-       pvpn --stop [DEVICE] | --list
-A VPN through any SSH server: routes networks through SSH-HOST.
-
-SSH-HOST is [USER@]HOST as for ssh, a name in ~/.ssh/config included.
-ROUTE is a network such as 192.168.0.0/16, an address, or default.
-SSH_ARGS in the environment holds more options for ssh.
-
-Connecting:
-${lines("connect")}
-
-Tunnels:
-${lines("tunnels")}
-
-General:
-${lines("general")}
-
-Types:
-${known}
-
-Examples:
-  pvpn -t ssh-3 root@proxy default          all traffic, on public Wi-Fi
-  pvpn -t ssh-3 root@work 192.168.0.0/16    a private network
-  pvpn -S tun0                              stop that tunnel
-
-See pvpn(8) for all of it.
-`;
 }

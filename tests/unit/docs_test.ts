@@ -1,12 +1,13 @@
 /** What is written about pvpn agrees with what it does. */
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { ExitCode } from "../../lib/errors.ts";
-import { helpText, type Option, OPTIONS } from "../../lib/options.ts";
+import { helpText } from "../../lib/help.ts";
+import { type Option, OPTIONS } from "../../lib/options.ts";
 import { plugins } from "../../plugins/mod.ts";
 
 const read = (path: string) =>
   Deno.readTextFile(new URL(`../../${path}`, import.meta.url));
-const listed: readonly Option[] = OPTIONS.filter((option: Option) =>
+const listed: readonly Option[] = OPTIONS.filter((option) =>
   option.group !== undefined
 );
 

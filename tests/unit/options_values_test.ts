@@ -3,9 +3,9 @@ import denoJson from "../../deno.json" with { type: "json" };
 import { formatRoute } from "../../lib/address.ts";
 import type { ConnectRequest } from "../../lib/connect.ts";
 import { UsageError } from "../../lib/errors.ts";
+import { helpText } from "../../lib/help.ts";
 import {
   type Command,
-  helpText,
   type Option,
   OPTIONS,
   parseCommandLine,

@@ -1,0 +1,53 @@
+/**
+ * The text of `--help`, from the option table.
+ *
+ * @module
+ */
+import { type Option, OPTIONS } from "./options.ts";
+
+/** The text of `--help`. */
+export function helpText(
+  types: readonly { readonly type: string; readonly summary: string }[],
+): string {
+  const lines = (group: Option["group"]) =>
+    OPTIONS.filter((option) => option.group === group).map((option) => {
+      const { short, long, value, optional, help } = option;
+      const shown = optional ? `[${value}]` : value;
+      const left = `  ${short ? `-${short}, ` : "    "}--${long}` +
+        (value ? ` ${shown}` : "");
+      const right = help.split("\n").join(`\n${" ".repeat(30)}`);
+      return left.length > 28
+        ? `${left}\n${" ".repeat(30)}${right}`
+        : left.padEnd(30) + right;
+    }).join("\n");
+  const known = types.map(({ type, summary }) =>
+    `  ${type.padEnd(28)}${summary}`
+  ).join("\n");
+  return `Usage: pvpn [OPTION]... SSH-HOST [ROUTE]...
+       pvpn --stop [DEVICE] | --list
+A VPN through any SSH server: routes networks through SSH-HOST.
+
+SSH-HOST is [USER@]HOST as for ssh, a name in ~/.ssh/config included.
+ROUTE is a network such as 192.168.0.0/16, an address, or default.
+SSH_ARGS in the environment holds more options for ssh.
+
+Connecting:
+${lines("connect")}
+
+Tunnels:
+${lines("tunnels")}
+
+General:
+${lines("general")}
+
+Types:
+${known}
+
+Examples:
+  pvpn -t ssh-3 root@proxy default          all traffic, on public Wi-Fi
+  pvpn -t ssh-3 root@work 192.168.0.0/16    a private network
+  pvpn -S tun0                              stop that tunnel
+
+See pvpn(8) for all of it.
+`;
+}
