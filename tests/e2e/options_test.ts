@@ -39,7 +39,7 @@ test("-d shows what is run on both ends", async (lab) => {
   const { local, peer } = await tunnel.pair();
   assertMatch(
     stderr,
-    /^\+ ip -4 -force -batch - <<'END'\ntuntap add dev tun0 /m,
+    /^\+ ip -4 -batch - <<'END'\ntuntap add dev tun0 /m,
   );
   assertMatch(
     stderr,
@@ -73,7 +73,7 @@ test("-n changes nothing and asks nobody", async (lab) => {
   const argv = [...NOBODY, pvpnBinary(), "-n", ...ROUTED];
   const { code, stdout, stderr } = await lab.client.run(argv);
   assertEquals({ code, stderr }, { code: 0, stderr: "" });
-  assertMatch(stdout, /^tuntap add dev tun0 mode tun$/m);
+  assertMatch(stdout, /^tuntap add dev tun0 mode tun user 0$/m);
 });
 
 test("-n tells anybody what it would be beside other tunnels", async (lab) => {
@@ -82,7 +82,7 @@ test("-n tells anybody what it would be beside other tunnels", async (lab) => {
     const argv = [...user, pvpnBinary(), ...SSH_3, "-n", "root@server"];
     const { code, stdout, stderr } = await lab.client.run(argv);
     assertEquals({ code, stderr }, { code: 0, stderr: "" });
-    assertMatch(stdout, /^tuntap add dev tun1 mode tun$/m);
+    assertMatch(stdout, /^tuntap add dev tun1 mode tun user 0$/m);
   }
 });
 
