@@ -12,8 +12,8 @@ import type { Server } from "./state.ts";
 import type { UpRequest } from "./up.ts";
 
 /**
- * Looks at the processes of the tunnel: writes the carrier down, which could
- * outlive its keeper, and finds the real peer of its connection.
+ * Looks at the processes of the tunnel: writes down those that carry
+ * it, which could outlive their keeper, and finds the real peer of its connection.
  */
 export async function inspect(
   request: UpRequest,
@@ -23,10 +23,10 @@ export async function inspect(
   const { journal, config, runner, log } = request;
   const { firstHop, host } = journal.state;
   const processes = keeper === undefined ? [] : await treeOf(runner, keeper.id);
-  const [, carrier] = processes;
-  if (carrier !== undefined) {
-    await journal.record({ kind: "process", ...carrier });
-  }
+  const [, ...carriers] = processes;
+  await journal.record(
+    ...carriers.map((id) => ({ kind: "process", ...id }) as const),
+  );
   if (firstHop !== undefined) return { address: firstHop };
   if (routes.length === 0) return undefined;
   if (keeper === undefined) { // a dry run: what the name means now
