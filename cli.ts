@@ -19,7 +19,7 @@ import {
 } from "./lib/options.ts";
 import { reconnect } from "./lib/reconnect.ts";
 import { Registry } from "./lib/registry.ts";
-import { formatList, list } from "./lib/status.ts";
+import { formatList } from "./lib/status.ts";
 import { VERSION } from "./lib/version.ts";
 import { plugins } from "./plugins/mod.ts";
 
@@ -93,7 +93,7 @@ async function run({ command, debug }: CommandLine, log: Log): Promise<void> {
   };
   switch (command.action) {
     case "list":
-      return print(formatList(await list(env.dir)));
+      return print(formatList(await env.dir.states()));
     case "reconnect":
       return await reconnect(command.device, env);
     case "stop": {

@@ -39,7 +39,7 @@ export async function claim(
 ): Promise<Claim> {
   const all = await dir.lock();
   try {
-    const others = await readAll(dir);
+    const others = await dir.states();
     refuseConflicts(tunnel, others);
     const device = await freeDevice(prefix, others);
     // Whoever has it is about to let it go: the device has no journal.
@@ -66,20 +66,11 @@ export async function pretend(
   dir: StateDir,
 ): Promise<Journal> {
   // Only root may see what others there are.
-  const others = Deno.uid() === 0 ? await readAll(dir) : [];
+  const others = Deno.uid() === 0 ? await dir.states() : [];
   refuseConflicts(tunnel, others);
   const device = await freeDevice(prefix, others);
   const slot = freeSlot(others, routing);
   return new Journal(undefined, { ...tunnel, device, slot, undo: [] });
-}
-
-async function readAll(dir: StateDir): Promise<TunnelState[]> {
-  const states: TunnelState[] = [];
-  for (const device of await dir.devices()) {
-    const state = await dir.read(device);
-    if (state !== undefined) states.push(state);
-  }
-  return states;
 }
 
 function refuseConflicts(

@@ -108,6 +108,16 @@ export class StateDir {
     return parseState(text, device);
   }
 
+  /** Reads all journals, in the order of their devices. */
+  async states(): Promise<TunnelState[]> {
+    const states: TunnelState[] = [];
+    for (const device of await this.devices()) {
+      const state = await this.read(device);
+      if (state !== undefined) states.push(state);
+    }
+    return states;
+  }
+
   /**
    * Takes the lock of a device, which orders all who change the tunnel.
    *

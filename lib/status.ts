@@ -3,19 +3,8 @@
  *
  * @module
  */
-import type { StateDir } from "./journal.ts";
 import { printable } from "./log.ts";
 import type { TunnelState } from "./state.ts";
-
-/** All tunnels, in the order of their devices. */
-export async function list(dir: StateDir): Promise<TunnelState[]> {
-  const states: TunnelState[] = [];
-  for (const device of await dir.devices()) {
-    const state = await dir.read(device);
-    if (state !== undefined) states.push(state);
-  }
-  return states;
-}
 
 /** A table for people: one line a tunnel. */
 export function formatList(states: readonly TunnelState[]): string {
