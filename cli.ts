@@ -16,7 +16,7 @@ import {
   type Command,
   type CommandLine,
   parseCommandLine,
-} from "./lib/options.ts";
+} from "./lib/command_line.ts";
 import { reconnect } from "./lib/reconnect.ts";
 import { Registry } from "./lib/registry.ts";
 import { formatList } from "./lib/status.ts";

@@ -17,12 +17,8 @@ export type { Log } from "./lib/log.ts";
 export type { Pair } from "./lib/pair.ts";
 export type { ProcessId } from "./lib/process.ts";
 export { quote, quoteAll } from "./lib/quote.ts";
-export {
-  PairTakenError,
-  type RemoteError,
-  type RemoteFacts,
-  type RemoteScript,
-} from "./lib/remote.ts";
+export { PairTakenError, type RemoteFacts } from "./lib/remote.ts";
+export { type RemoteError, type RemoteScript } from "./lib/remote_script.ts";
 export {
   type CarryOptions,
   type Check,

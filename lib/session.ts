@@ -9,12 +9,8 @@ import { ExitCode, PvpnError } from "./errors.ts";
 import type { Journal } from "./journal.ts";
 import { Keeper, type KeeperOptions } from "./keeper.ts";
 import type { Log } from "./log.ts";
-import {
-  type RemoteFacts,
-  RemoteReader,
-  type RemoteRequest,
-  type RemoteScript,
-} from "./remote.ts";
+import { type RemoteFacts, RemoteReader } from "./remote.ts";
+import { type RemoteRequest, type RemoteScript } from "./remote_script.ts";
 import { explainSshFailure, findCause } from "./ssh_failure.ts";
 import type { CarryOptions } from "./tunnel.ts";
 

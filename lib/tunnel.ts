@@ -11,7 +11,8 @@ import type { IpLine } from "./link.ts";
 import type { PvpnError } from "./errors.ts";
 import type { Log } from "./log.ts";
 import type { Pair } from "./pair.ts";
-import type { RemoteFacts, RemoteScript } from "./remote.ts";
+import type { RemoteFacts } from "./remote.ts";
+import type { RemoteScript } from "./remote_script.ts";
 import type { UndoStep } from "./undo.ts";
 
 /** The version of this interface; a plugin says which one it was written to. */

@@ -18,7 +18,7 @@ import {
   remoteCommand,
   type RemoteRequest,
   type RemoteScript,
-} from "./remote.ts";
+} from "./remote_script.ts";
 import { type Carrier, carry } from "./session.ts";
 import { sessionArgv, type SshConfig } from "./ssh.ts";
 import type { Server } from "./state.ts";

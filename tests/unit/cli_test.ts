@@ -1,7 +1,7 @@
 /** The program as it is run; the ways through it that change nothing. */
 import { assertEquals, assertMatch } from "@std/assert";
 import { helpText } from "../../lib/help.ts";
-import {} from "../../lib/options.ts";
+
 import { VERSION } from "../../lib/version.ts";
 import { plugins } from "../../plugins/mod.ts";
 

@@ -2,7 +2,8 @@ import { assert, assertEquals, assertMatch, assertThrows } from "@std/assert";
 import { formatRoute } from "../../lib/address.ts";
 import type { ConnectRequest } from "../../lib/connect.ts";
 import { UsageError } from "../../lib/errors.ts";
-import { type Command, OPTIONS, parseCommandLine } from "../../lib/options.ts";
+import { OPTIONS } from "../../lib/options.ts";
+import { type Command, parseCommandLine } from "../../lib/command_line.ts";
 import { onlyPvpnError } from "./helpers.ts";
 
 const parse = (...args: string[]) => parseCommandLine(args, undefined);

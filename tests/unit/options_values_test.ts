@@ -4,12 +4,8 @@ import { formatRoute } from "../../lib/address.ts";
 import type { ConnectRequest } from "../../lib/connect.ts";
 import { UsageError } from "../../lib/errors.ts";
 import { helpText } from "../../lib/help.ts";
-import {
-  type Command,
-  type Option,
-  OPTIONS,
-  parseCommandLine,
-} from "../../lib/options.ts";
+import { type Option, OPTIONS } from "../../lib/options.ts";
+import { type Command, parseCommandLine } from "../../lib/command_line.ts";
 import { onlyPvpnError, Seeded } from "./helpers.ts";
 import { VERSION } from "../../lib/version.ts";
 import { plugins } from "../../plugins/mod.ts";

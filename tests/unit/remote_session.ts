@@ -1,11 +1,7 @@
 /** Runs the server's script as sshd would, with an `ip` of ours. */
 import { type Pair, parsePairRequest } from "../../lib/pair.ts";
-import {
-  newToken,
-  remoteCommand,
-  type RemoteFacts,
-  RemoteReader,
-} from "../../lib/remote.ts";
+import { type RemoteFacts, RemoteReader } from "../../lib/remote.ts";
+import { newToken, remoteCommand } from "../../lib/remote_script.ts";
 import { linesOf } from "../../lib/command.ts";
 import { until, withDir } from "./helpers.ts";
 

@@ -1,13 +1,12 @@
 import { assert, assertEquals, assertMatch, assertThrows } from "@std/assert";
 import { ExitCode, PvpnError } from "../../lib/errors.ts";
 import { formatPair, type Pair, parsePairRequest } from "../../lib/pair.ts";
+import { DEVICE_REGEXP, RemoteReader } from "../../lib/remote.ts";
 import {
-  DEVICE_REGEXP,
   newToken,
   remoteCommand,
-  RemoteReader,
   type RemoteRequest,
-} from "../../lib/remote.ts";
+} from "../../lib/remote_script.ts";
 import { onlyPvpnError, Seeded, system } from "./helpers.ts";
 
 const pair = (text: string) => parsePairRequest(text) as Pair;

@@ -4,7 +4,7 @@ import { PvpnError } from "../../lib/errors.ts";
 import { Journal } from "../../lib/journal.ts";
 import type { Log } from "../../lib/log.ts";
 import { type Pair, parsePairRequest } from "../../lib/pair.ts";
-import { remoteCommand, type RemoteRequest } from "../../lib/remote.ts";
+import { remoteCommand, type RemoteRequest } from "../../lib/remote_script.ts";
 import { type Carrier, carry, type SessionContext } from "../../lib/session.ts";
 import type { TunnelState } from "../../lib/state.ts";
 import { change, FakeProcess, FakeRunner } from "./fake_runner.ts";

@@ -1,0 +1,180 @@
+/**
+ * What runs on the server: one POSIX sh script for each session, sent as
+ * ssh's remote command. It sets the far end up, says what it found as
+ * `key=value` lines, and undoes all of it when its input ends, however it
+ * ends: a dead client, a cut cable and a SIGKILL all close it.
+ *
+ * @module
+ */
+import { formatPair, type Pair } from "./pair.ts";
+import { quoteAll } from "./quote.ts";
+
+/** What an error of the server's script means, in words. */
+export interface RemoteError {
+  /** The cause. */
+  readonly message: string;
+  /** What to do or type next. */
+  readonly hints: readonly string[];
+}
+
+/**
+ * The parts of the server's script that a tunnel type brings. POSIX sh, fixed
+ * text: values reach it as `$mtu`, `$local` and `$peer` (the server's and the
+ * client's address), never by pasting. `fail WORD DETAIL` ends the set-up;
+ * a file named in `$litter` is removed at the end.
+ */
+export interface RemoteScript {
+  /**
+   * Sets `$device`, the server's end, to which the core gives addresses. For
+   * devices that negotiate them there is none: `hold` calls `report DEVICE`.
+   */
+  readonly device?: string;
+  /** Returns when the tunnel is to end; runs with the session's input. */
+  readonly hold: string;
+  /** What the WORDs of this script's `fail` mean, from their DETAIL. */
+  readonly errors?: Readonly<Record<string, (detail: string) => RemoteError>>;
+}
+
+/** What one session asks of the server. */
+export interface RemoteRequest {
+  /** A word that marks the script's own lines among ssh's; one a session. */
+  readonly token: string;
+  /** MTU of the device, in bytes. */
+  readonly mtu: number;
+  /** The pairs to choose from; the first that collides with nothing wins. */
+  readonly pairs: readonly Pair[];
+  /**
+   * Whether this session takes over from one of ours that died, and that the
+   * server may not have missed yet: its addresses are taken away from it.
+   */
+  readonly resume: boolean;
+  /** Prints each command that it runs, for `-d`. */
+  readonly trace: boolean;
+}
+
+// The exit trap runs with the session's end in whatever way it comes. A tun
+// that sshd made goes with sshd; one that was prepared for the user keeps
+// living, so it gets back what it had. The index guards against a device of
+// the same name that a later session got. Ending sshd's process for this
+// session (its parent, if it still is, and is called so) ends a client that has lost its keeper: with
+// a tunnel open, ssh would not end with its command. Before the ready line
+// that is left to the client, or sshd might not get to send the error line.
+const SCRIPT = `
+set -f
+PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
+LC_ALL=C
+export PATH LC_ALL
+token=$1 mtu=$2 resume=$3
+[ "$4" = quiet ] || { PS4='+ server: '; set -x; }
+shift 4
+index= changed= ready= litter=
+
+say() { printf '%s %s\\n' "$token" "$*" >&2; }
+fail() { say "error=$*"; exit 1; }
+index_of() { i= ; read -r i 2>/dev/null <"/sys/class/net/$1/ifindex"; }
+undo() {
+  trap '' HUP INT TERM PIPE
+  if [ -n "$changed" ]; then
+    index_of "$device"
+    if [ "$i" = "$index" ]; then
+      ip address delete "$local" peer "$peer" dev "$device"
+      ip link set dev "$device" mtu "$old_mtu" $old_state
+    fi
+  fi
+  [ -z "$litter" ] || rm -f "$litter"
+  [ -n "$ready" ] || exit
+  read -r _ _ _ parent _ <"/proc/$$/stat"
+  read -r name <"/proc/$PPID/comm"
+  case $parent:$name in "$PPID:sshd"*) kill -TERM "$PPID" ;; esac
+} >/dev/null 2>&1
+trap undo EXIT
+trap 'exit 1' HUP INT TERM PIPE
+
+taken() {
+  {
+    ip -4 route show table all match "$1" || echo failed &
+    ip -4 route show table all match "$2" || echo failed
+    wait
+  } | while read -r type prefix _; do
+    case $type in default | 0.0.0.0/1 | 128.0.0.0/1) continue ;; esac
+    case $prefix in default) continue ;; esac
+    case $type in *.*) echo "$type" ;; *) echo "\${prefix:-$type}" ;; esac
+    break
+  done
+}
+release() {
+  ip -4 -o address show to "$local" | while read -r _ old _ mine _ theirs _; do
+    [ "$mine $theirs" = "$local $peer/32" ] || continue
+    ip address delete "$local" peer "$peer" dev "$old" && ip link set dev "$old" down
+  done
+}
+address() {
+  by=
+  for pair; do
+    peer=\${pair%:*} local=\${pair#*:}
+    [ "$resume" = new ] || release
+    by=$(taken "$local" "$peer")
+    [ -n "$by" ] || return 0
+  done
+  fail address "$local" "$peer" $by
+}
+up() {
+  why=$({
+    ip address add "$local" peer "$peer" dev "$device" &&
+    ip link set dev "$device" mtu "$mtu" up
+  } 2>&1) || fail ip $why
+}
+
+report() {
+  ready=yes
+  say "device=$1"
+  say "local=$local"
+  say "peer=$peer"
+  say ready
+}
+
+command -v ip >/dev/null 2>&1 || fail missing ip
+`;
+
+// What is done with a device that is there.
+const SET_UP = `
+index_of "$device"
+index=$i
+[ -n "$index" ] || fail device $device
+read -r old_mtu <"/sys/class/net/$device/mtu"
+read -r flags <"/sys/class/net/$device/flags"
+[ $((flags & 1)) = 0 ] && old_state=down || old_state=up
+address "$@"
+changed=yes
+up
+report "$device"
+`;
+
+/**
+ * The remote command: `/bin/sh` with the script and its values, each quoted.
+ */
+export function remoteCommand(
+  script: RemoteScript,
+  request: RemoteRequest,
+): string {
+  const { device, hold } = script;
+  const set = device === undefined ? 'address "$@"' : device + SET_UP;
+  const text = [SCRIPT.trim(), set.trim(), hold.trim()].join("\n");
+  return "exec " + quoteAll([
+    "/bin/sh",
+    "-c",
+    text,
+    "pvpn",
+    request.token,
+    String(request.mtu),
+    request.resume ? "resume" : "new",
+    request.trace ? "trace" : "quiet",
+    ...request.pairs.map(formatPair),
+  ]);
+}
+
+/** A word that no server can have printed before: 128 random bits. */
+export function newToken(): string {
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  return `pvpn-${bytes.toHex()}`;
+}
