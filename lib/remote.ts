@@ -17,6 +17,14 @@ export interface RemoteFacts {
   readonly pair: Pair;
 }
 
+/**
+ * Keys that come once for each of several things, and of how many at most;
+ * what a server repeats without end is not kept.
+ */
+const LISTS: ReadonlyMap<string, number> = new Map([["network", 129]]);
+/** How many keys that come once are kept. */
+const KEYS = 16;
+
 /** Device names that the kernel takes (dev_valid_name), minus odd ones. */
 export const DEVICE_REGEXP = /^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,14}$/;
 
@@ -30,6 +38,7 @@ export class RemoteReader {
   readonly #request: RemoteRequest;
   readonly #errors: NonNullable<RemoteScript["errors"]>;
   readonly #values = new Map<string, string>();
+  readonly #lists = new Map<string, string[]>();
 
   /**
    * @param request What the script was sent with.
@@ -37,7 +46,8 @@ export class RemoteReader {
    */
   constructor(request: RemoteRequest, errors: RemoteScript["errors"] = {}) {
     this.#request = request;
-    this.#errors = errors;
+    const parts = (request.parts ?? []).map((part) => part.errors ?? {});
+    this.#errors = Object.assign({}, ERRORS, ...parts, errors);
   }
 
   /**
@@ -52,12 +62,22 @@ export class RemoteReader {
     const text = line.slice(mark.length);
     if (text === "ready") return this.#facts();
     const [, key, value] = /^([a-z]+)=(.{0,512})$/.exec(text) ?? [];
-    if (key === undefined || value === undefined || this.#values.size >= 16) {
+    if (key === "error") throw remoteError(value ?? "", this.#errors);
+    if (key === undefined || !this.#keep(key, value ?? "")) {
       throw nonsense(`the line "${text.slice(0, 64)}"`);
     }
-    if (key === "error") throw remoteError(value, this.#errors);
-    this.#values.set(key, value);
     return true;
+  }
+
+  #keep(key: string, value: string): boolean {
+    const limit = LISTS.get(key);
+    if (limit === undefined) {
+      this.#values.set(key, value);
+      return this.#values.size <= KEYS;
+    }
+    const list = this.#lists.get(key) ?? [];
+    this.#lists.set(key, list);
+    return list.push(value) <= limit;
   }
 
   #facts(): RemoteFacts {
@@ -105,7 +125,7 @@ function remoteError(
     );
   }
   const detail = rest.join(" ");
-  const known = new Map(Object.entries({ ...ERRORS, ...errors })).get(what);
+  const known = new Map(Object.entries(errors)).get(what);
   const { message, hints } = known?.(detail) ??
     { message: `the server's set-up failed: ${text}`, hints: [] };
   return new PvpnError(ExitCode.server, message, hints);

@@ -35,6 +35,20 @@ export interface RemoteScript {
   readonly errors?: Readonly<Record<string, (detail: string) => RemoteError>>;
 }
 
+/**
+ * A part of the server's script that is sent only where it is asked for: POSIX
+ * sh, fixed text. What it defines it names in `$parts`: functions that are
+ * called with the device's name when that has its addresses, before the server
+ * says that it is ready; they may `say KEY=VALUE`. And in `$undo_parts`: those
+ * that take it back when the session ends.
+ */
+export interface RemotePart {
+  /** The text; what it does by itself is done before all else. */
+  readonly text: string;
+  /** What the WORDs of its `fail` mean, from their DETAIL. */
+  readonly errors?: RemoteScript["errors"];
+}
+
 /** What one session asks of the server. */
 export interface RemoteRequest {
   /** A word that marks the script's own lines among ssh's; one a session. */
@@ -50,6 +64,8 @@ export interface RemoteRequest {
   readonly resume: boolean;
   /** Prints each command that it runs, for `-d`. */
   readonly trace: boolean;
+  /** What the server does beside the tunnel itself. */
+  readonly parts?: readonly RemotePart[];
 }
 
 // The exit trap runs with the session's end in whatever way it comes. A tun
@@ -67,13 +83,14 @@ export PATH LC_ALL
 token=$1 mtu=$2 resume=$3
 [ "$4" = quiet ] || { PS4='+ server: '; set -x; }
 shift 4
-index= changed= ready= litter=
+index= changed= ready= litter= parts= undo_parts=
 
 say() { printf '%s %s\\n' "$token" "$*" >&2; }
 fail() { say "error=$*"; exit 1; }
 index_of() { i= ; read -r i 2>/dev/null <"/sys/class/net/$1/ifindex"; }
 undo() {
   trap '' HUP INT TERM PIPE
+  for part in $undo_parts; do "$part"; done
   if [ -n "$changed" ]; then
     index_of "$device"
     if [ "$i" = "$index" ]; then
@@ -126,6 +143,7 @@ up() {
 }
 
 report() {
+  for part in $parts; do "$part" "$1"; done
   ready=yes
   say "device=$1"
   say "local=$local"
@@ -159,7 +177,9 @@ export function remoteCommand(
 ): string {
   const { device, hold } = script;
   const set = device === undefined ? 'address "$@"' : device + SET_UP;
-  const text = [SCRIPT.trim(), set.trim(), hold.trim()].join("\n");
+  const parts = request.parts ?? [];
+  const texts = [SCRIPT, ...parts.map(({ text }) => text), set, hold];
+  const text = texts.map((text) => text.trim()).join("\n");
   return "exec " + quoteAll([
     "/bin/sh",
     "-c",

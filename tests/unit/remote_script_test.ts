@@ -185,6 +185,33 @@ scriptTest("takes its addresses away from the session that it follows", {
   ]);
 });
 
+const PART = {
+  text: `parts="$parts part" undo_parts="$undo_parts unpart"
+part() { echo "part $1 $ready" >>log; [ ! -e fail ] || fail part; }
+unpart() { echo unpart >>log; }`,
+};
+
+scriptTest("does its parts before it is ready, and undoes them first", {
+  parts: [PART],
+}, async (session) => {
+  await session.facts();
+  assertEquals(session.log().at(-1), "part lo ");
+  await session.end();
+  const log = session.log();
+  assertEquals(log.slice(-UNDONE.length - 1)[0], "unpart");
+  assertEquals(log.slice(-UNDONE.length).sort(), [...UNDONE].sort());
+});
+
+scriptTest("undoes all when a part fails, and leaves sshd alone", {
+  parts: [PART],
+  ip: ">fail",
+}, async (session) => {
+  await failureOf(() => session.facts());
+  await session.end();
+  assertEquals(session.log().slice(-3)[0], "unpart");
+  assertEquals(session.sshd(), "1\n");
+});
+
 scriptTest("shows what it runs, marked as the server's, when it is asked to", {
   trace: true,
 }, async (session) => {

@@ -1,7 +1,11 @@
 /** Runs the server's script as sshd would, with an `ip` of ours. */
 import { type Pair, parsePairRequest } from "../../lib/pair.ts";
 import { type RemoteFacts, RemoteReader } from "../../lib/remote.ts";
-import { newToken, remoteCommand } from "../../lib/remote_script.ts";
+import {
+  newToken,
+  remoteCommand,
+  type RemotePart,
+} from "../../lib/remote_script.ts";
 import { linesOf } from "../../lib/command.ts";
 import { until, withDir } from "./helpers.ts";
 
@@ -22,6 +26,8 @@ export interface ServerOptions {
   /** What a tunnel type does until the end. */
   readonly hold?: string;
   readonly trace?: boolean;
+  /** What the server does beside the tunnel. */
+  readonly parts?: readonly RemotePart[];
   /** Whether PATH has an `ip`. */
   readonly hasIp?: boolean;
 }
@@ -61,6 +67,7 @@ export async function withSession(
       mtu: 1400,
       resume: options.resume ?? false,
       trace: options.trace ?? false,
+      parts: options.parts ?? [],
       pairs: (options.pairs ?? ["10.1.0.1:10.1.0.2"])
         .map((text) => parsePairRequest(text) as Pair),
     };

@@ -130,6 +130,24 @@ Deno.test("RemoteReader does not keep what a server repeats without end", () => 
   assertEquals(error.code, ExitCode.server);
 });
 
+Deno.test("RemoteReader takes a list's key again and again, but not for ever", () => {
+  const reader = new RemoteReader(REQUEST);
+  const line = "pvpn-0123 network=10.0.0.0/8";
+  for (let i = 0; i < 129; i++) assertEquals(reader.read(line), true);
+  const error = assertThrows(() => reader.read(line), PvpnError);
+  assertEquals(error.code, ExitCode.server);
+});
+
+Deno.test("RemoteReader asks the script's parts what their errors mean", () => {
+  const errors = { nat: () => ({ message: "no NAT", hints: ["x"] }) };
+  const reader = new RemoteReader({
+    ...REQUEST,
+    parts: [{ text: "", errors }],
+  });
+  const read = () => reader.read("pvpn-0123 error=nat because");
+  assertEquals(assertThrows(read, PvpnError, "no NAT").hints, ["x"]);
+});
+
 Deno.test("RemoteReader says what the script's errors mean", () => {
   const missing = refusal("error=missing ip");
   assertMatch(missing.message, /no "ip" program/);
