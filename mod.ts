@@ -1,37 +1,6 @@
 /**
- * pvpn: a layer-3 VPN over any SSH server. This module is what the author of
- * a tunnel plugin imports.
+ * pvpn: a layer-3 VPN over any SSH server.
  *
  * @module
  */
-export * from "./lib/address.ts";
-export type { Argv, CommandOutput, RunOptions } from "./lib/command.ts";
-export {
-  ExitCode,
-  InterruptedError,
-  PvpnError,
-  UsageError,
-} from "./lib/errors.ts";
-export type { IpLine } from "./lib/link.ts";
-export type { Log } from "./lib/log.ts";
-export type { Pair } from "./lib/pair.ts";
-export type { ProcessId } from "./lib/process.ts";
-export { quote, quoteAll } from "./lib/quote.ts";
-export { PairTakenError, type RemoteFacts } from "./lib/remote.ts";
-export { type RemoteError, type RemoteScript } from "./lib/remote_script.ts";
-export {
-  type CarryOptions,
-  type Check,
-  INTERFACE_VERSION,
-  type Tunnel,
-  type TunnelContext,
-  type TunnelOptions,
-  type TunnelPlugin,
-} from "./lib/tunnel.ts";
-export {
-  deleteLink,
-  type FileStep,
-  type IpStep,
-  type ProcessStep,
-  type UndoStep,
-} from "./lib/undo.ts";
+export * from "./plugin.ts";

@@ -37,7 +37,6 @@ export interface CommandLine {
 // that ssh reads whole: CHAN_RBUF in OpenSSH's channels.h, less its header.
 const MIN_MTU = 576;
 const MAX_MTU = 16380;
-const DEFAULT_MTU = 1500;
 
 const flag = ({ long, short }: Option) =>
   short === undefined ? `--${long}` : `-${short}, --${long}`;
@@ -172,6 +171,7 @@ export function parseCommandLine(
   if (host === undefined) {
     throw new UsageError("SSH-HOST is missing", "type pvpn --help for usage");
   }
+  const mtu = value("mtu");
   const firstHop = value("first-ssh-hop");
   const request: ConnectRequest = {
     type: value("type") ?? DEFAULT_TYPE,
@@ -179,8 +179,8 @@ export function parseCommandLine(
     sshArgs: parseSshArgs(sshArgs ?? ""),
     routes: uniqueRoutes(routes),
     pair: parsePairRequest(value("ip") ?? "any:any"),
-    mtu: parseMtu(value("mtu")),
     foreground: values.foreground === true,
+    ...(mtu === undefined ? {} : { mtu: parseMtu(mtu) }),
     ...(firstHop === undefined ? {} : { firstHop }),
   };
   const dryRun = values["dry-run"] === true;
@@ -206,8 +206,7 @@ function uniqueRoutes(texts: readonly string[]): ConnectRequest["routes"] {
   });
 }
 
-function parseMtu(text: string | undefined): number {
-  if (text === undefined) return DEFAULT_MTU;
+function parseMtu(text: string): number {
   const mtu = /^\d{1,6}$/.test(text) ? Number(text) : NaN;
   if (mtu >= MIN_MTU && mtu <= MAX_MTU) return mtu;
   throw new UsageError(

@@ -23,7 +23,7 @@ import { parseRoutingTable, SHOW_ROUTES } from "./route.ts";
 import { configArgv, parseConfig, type SshConfig } from "./ssh.ts";
 import { explainSshFailure } from "./ssh_failure.ts";
 import { STATE_VERSION } from "./state.ts";
-import type { TunnelPlugin } from "./tunnel.ts";
+import { DEFAULT_MTU, type TunnelPlugin } from "./tunnel.ts";
 import { bringUp } from "./up.ts";
 
 /** What the user wants. */
@@ -38,8 +38,8 @@ export interface ConnectRequest {
   readonly routes: readonly Route[];
   /** The pair of addresses. */
   readonly pair: PairRequest;
-  /** MTU of both devices, in bytes. */
-  readonly mtu: number;
+  /** MTU of both devices, in bytes; without it, the type's. */
+  readonly mtu?: number;
   /** The host name or address of the first SSH server, where it is not seen. */
   readonly firstHop?: string;
   /** Whether this process stays and reconnects. */
@@ -93,10 +93,10 @@ export async function sshConfig(
 /** Refuses what cannot work, before anything is changed. */
 async function requireChecks(
   plugin: TunnelPlugin,
-  request: ConnectRequest,
+  mtu: number,
   runner: Runner,
 ): Promise<void> {
-  const options = { device: "", mtu: request.mtu, resume: false };
+  const options = { device: "", mtu, resume: false };
   for (const check of plugin.checks(options)) {
     if (await check.passes((argv, how) => runner.query(argv, how))) continue;
     throw new PvpnError(
@@ -134,7 +134,8 @@ export async function connect(
 ): Promise<Connected> {
   const { runner, dir, log, signal } = env;
   const plugin = env.registry.get(request.type);
-  await requireChecks(plugin, request, runner);
+  const mtu = request.mtu ?? plugin.mtu ?? DEFAULT_MTU;
+  await requireChecks(plugin, mtu, runner);
   if (!runner.dry) await recover(dir, runner, log);
   const { me, routing, config, hop, pairs } = await survey(request, env);
   signal.throwIfAborted();
@@ -144,7 +145,7 @@ export async function connect(
     host: request.host,
     sshArgs: request.sshArgs,
     routes: request.routes.map(formatRoute),
-    mtu: request.mtu,
+    mtu,
     pair: formatPair(request.pair),
     phase: "connecting",
     owner: me.id,

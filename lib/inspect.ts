@@ -3,11 +3,11 @@
  *
  * @module
  */
-import { parseAddress, type Route } from "./address.ts";
+import { type Address, parseAddress, type Route } from "./address.ts";
 import { ExitCode, PvpnError } from "./errors.ts";
 import type { Keeper } from "./keeper.ts";
 import { findPeer, resolveFirstHop } from "./peer.ts";
-import { treeOf } from "./process.ts";
+import { type ProcessId, treeOf } from "./process.ts";
 import type { Server } from "./state.ts";
 import type { UpRequest } from "./up.ts";
 
@@ -20,7 +20,7 @@ export async function inspect(
   routes: readonly Route[],
   keeper: Keeper | undefined,
 ): Promise<Server | undefined> {
-  const { journal, config, runner, log } = request;
+  const { journal, runner, log } = request;
   const { firstHop, host } = journal.state;
   const processes = keeper === undefined ? [] : await treeOf(runner, keeper.id);
   const [, ...carriers] = processes;
@@ -29,15 +29,7 @@ export async function inspect(
   );
   if (firstHop !== undefined) return { address: firstHop };
   if (routes.length === 0) return undefined;
-  if (keeper === undefined) { // a dry run: what the name means now
-    const address = await resolveFirstHop(config.hostname, runner);
-    return { address, port: config.port };
-  }
-  const server = await findPeer(
-    processes,
-    config.proxied ? undefined : config.port,
-    runner,
-  );
+  const server = await connectionOf(request, processes);
   if (server === undefined) {
     throw new PvpnError(
       ExitCode.network,
@@ -54,4 +46,27 @@ export async function inspect(
     );
   }
   return server;
+}
+
+/** See {@linkcode TunnelContext.server}. */
+export async function serverOf(
+  request: UpRequest,
+  keeper: Keeper | undefined,
+): Promise<Address | undefined> {
+  const { config, journal, runner } = request;
+  if (config.proxied || journal.state.firstHop !== undefined) return undefined;
+  const processes = keeper === undefined ? [] : await treeOf(runner, keeper.id);
+  return parseAddress((await connectionOf(request, processes))?.address ?? "");
+}
+
+/** The peer of the connection that one of the processes has. */
+async function connectionOf(
+  { config, runner }: UpRequest,
+  processes: readonly ProcessId[],
+): Promise<Server | undefined> {
+  const { hostname, port, proxied } = config;
+  if (runner.dry) { // what the name means now
+    return { address: await resolveFirstHop(hostname, runner), port };
+  }
+  return await findPeer(processes, proxied ? undefined : port, runner);
 }

@@ -15,6 +15,8 @@ export interface RemoteFacts {
   readonly device: string;
   /** The pair in use, from this machine's side. */
   readonly pair: Pair;
+  /** What the tunnel type's script told: all of its `reports`. */
+  readonly told: Readonly<Record<string, string>>;
 }
 
 /**
@@ -37,17 +39,23 @@ export const DEVICE_REGEXP = /^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,14}$/;
 export class RemoteReader {
   readonly #request: RemoteRequest;
   readonly #errors: NonNullable<RemoteScript["errors"]>;
+  readonly #reports: ReadonlyMap<string, RegExp>;
   readonly #values = new Map<string, string>();
   readonly #lists = new Map<string, string[]>();
+  readonly #told = new Map<string, string>();
 
   /**
    * @param request What the script was sent with.
-   * @param errors What the tunnel type's own errors mean.
+   * @param script What the tunnel type's own errors and reports are.
    */
-  constructor(request: RemoteRequest, errors: RemoteScript["errors"] = {}) {
+  constructor(
+    request: RemoteRequest,
+    script: Pick<RemoteScript, "errors" | "reports"> = {},
+  ) {
     this.#request = request;
+    this.#reports = new Map(Object.entries(script.reports ?? {}));
     const parts = (request.parts ?? []).map((part) => part.errors ?? {});
-    this.#errors = Object.assign({}, ERRORS, ...parts, errors);
+    this.#errors = Object.assign({}, ERRORS, ...parts, script.errors);
   }
 
   /**
@@ -70,6 +78,7 @@ export class RemoteReader {
   }
 
   #keep(key: string, value: string): boolean {
+    if (key === "own") return this.#tell(value);
     const limit = LISTS.get(key);
     if (limit === undefined) {
       this.#values.set(key, value);
@@ -78,6 +87,12 @@ export class RemoteReader {
     const list = this.#lists.get(key) ?? [];
     this.#lists.set(key, list);
     return list.push(value) <= limit;
+  }
+
+  #tell(text: string): boolean {
+    const [, key = "", value = ""] = /^(\S+) (.*)$/.exec(text) ?? [];
+    this.#told.set(key, value);
+    return this.#reports.get(key)?.test(value) === true;
   }
 
   #facts(): RemoteFacts {
@@ -91,7 +106,10 @@ export class RemoteReader {
       pair.local.value === local?.value && pair.peer.value === peer?.value
     );
     if (offered === undefined) throw nonsense("addresses that nobody offered");
-    return { device, pair: offered };
+    for (const key of this.#reports.keys()) {
+      if (!this.#told.has(key)) throw nonsense(`no report "${key}"`);
+    }
+    return { device, pair: offered, told: Object.fromEntries(this.#told) };
   }
 }
 

@@ -19,9 +19,10 @@ export interface RemoteError {
 
 /**
  * The parts of the server's script that a tunnel type brings. POSIX sh, fixed
- * text: values reach it as `$mtu`, `$local` and `$peer` (the server's and the
- * client's address), never by pasting. `fail WORD DETAIL` ends the set-up;
- * a file named in `$litter` is removed at the end.
+ * text: values reach it as `$1` and so on, `$mtu`, `$local` and `$peer` (the
+ * server's and the client's address), never by pasting. `fail WORD DETAIL`
+ * ends the set-up; `tell KEY VALUE` makes one of `reports`. A variable that it
+ * has not set may hold anything.
  */
 export interface RemoteScript {
   /**
@@ -31,6 +32,15 @@ export interface RemoteScript {
   readonly device?: string;
   /** Returns when the tunnel is to end; runs with the session's input. */
   readonly hold: string;
+  /**
+   * Takes back what `device` and `hold` did. Runs when the session ends, in
+   * whatever way, and they have been begun; they may have been cut anywhere.
+   */
+  readonly undo?: string;
+  /** What `device` and `hold` get as `$1`, `$2`...; `ps` shows it to all. */
+  readonly args?: readonly string[];
+  /** What it has to `tell` before it is ready, and what the values look like. */
+  readonly reports?: Readonly<Record<string, RegExp>>;
   /** What the WORDs of this script's `fail` mean, from their DETAIL. */
   readonly errors?: Readonly<Record<string, (detail: string) => RemoteError>>;
 }
@@ -82,11 +92,13 @@ LC_ALL=C
 export PATH LC_ALL
 token=$1 mtu=$2 resume=$3
 [ "$4" = quiet ] || { PS4='+ server: '; set -x; }
-shift 4
-index= changed= ready= litter= parts= undo_parts=
+pairs=$5
+shift 5
+index= changed= ready= begun= parts= undo_parts=
 
 say() { printf '%s %s\\n' "$token" "$*" >&2; }
 fail() { say "error=$*"; exit 1; }
+tell() { say "own=$*"; }
 index_of() { i= ; read -r i 2>/dev/null <"/sys/class/net/$1/ifindex"; }
 undo() {
   trap '' HUP INT TERM PIPE
@@ -98,7 +110,7 @@ undo() {
       ip link set dev "$device" mtu "$old_mtu" $old_state
     fi
   fi
-  [ -z "$litter" ] || rm -f "$litter"
+  [ -z "$begun" ] || undo_type
   [ -n "$ready" ] || exit
   read -r _ _ _ parent _ <"/proc/$$/stat"
   read -r name <"/proc/$PPID/comm"
@@ -127,7 +139,7 @@ release() {
 }
 address() {
   by=
-  for pair; do
+  for pair in $pairs; do
     peer=\${pair%:*} local=\${pair#*:}
     [ "$resume" = new ] || release
     by=$(taken "$local" "$peer")
@@ -162,7 +174,7 @@ index=$i
 read -r old_mtu <"/sys/class/net/$device/mtu"
 read -r flags <"/sys/class/net/$device/flags"
 [ $((flags & 1)) = 0 ] && old_state=down || old_state=up
-address "$@"
+address
 changed=yes
 up
 report "$device"
@@ -175,10 +187,16 @@ export function remoteCommand(
   script: RemoteScript,
   request: RemoteRequest,
 ): string {
-  const { device, hold } = script;
-  const set = device === undefined ? 'address "$@"' : device + SET_UP;
-  const parts = request.parts ?? [];
-  const texts = [SCRIPT, ...parts.map(({ text }) => text), set, hold];
+  const { device, hold, undo = ":", args = [] } = script;
+  const texts = [
+    SCRIPT,
+    ...(request.parts ?? []).map(({ text }) => text),
+    ...["undo_type() {", undo, "}"],
+    ...device === undefined
+      ? ["address", "begun=yes"]
+      : ["begun=yes", device, SET_UP],
+    hold,
+  ];
   const text = texts.map((text) => text.trim()).join("\n");
   return "exec " + quoteAll([
     "/bin/sh",
@@ -189,7 +207,8 @@ export function remoteCommand(
     String(request.mtu),
     request.resume ? "resume" : "new",
     request.trace ? "trace" : "quiet",
-    ...request.pairs.map(formatPair),
+    request.pairs.map(formatPair).join(" "),
+    ...args,
   ]);
 }
 

@@ -167,7 +167,7 @@ async function ready(
     deadline.set(LINGER, () => explain(status));
     await keeper.acknowledge();
   });
-  const reader = new RemoteReader(context.request, context.script.errors);
+  const reader = new RemoteReader(context.request, context.script);
   let facts: RemoteFacts | undefined;
   let local = until === undefined;
   let authenticated = false;

@@ -6,6 +6,7 @@
  *
  * @module
  */
+import type { Address } from "./address.ts";
 import type { Argv, CommandOutput, RunOptions } from "./command.ts";
 import type { IpLine } from "./link.ts";
 import type { PvpnError } from "./errors.ts";
@@ -17,6 +18,9 @@ import type { UndoStep } from "./undo.ts";
 
 /** The version of this interface; a plugin says which one it was written to. */
 export const INTERFACE_VERSION = 1;
+
+/** MTU of a tunnel's devices where neither user nor type says one, in bytes. */
+export const DEFAULT_MTU = 1500;
 
 /** Something that a tunnel type needs. */
 export interface Check {
@@ -63,9 +67,12 @@ export interface TunnelContext {
   ): Promise<CommandOutput>;
   /**
    * Records `undo`, then runs all lines in one `ip -batch`. The first line
-   * makes what `undo` takes back.
+   * makes what `undo` takes back. A text is split at its blanks.
    */
-  ip(undo: readonly UndoStep[], lines: readonly IpLine[]): Promise<void>;
+  ip(
+    undo: readonly UndoStep[],
+    lines: readonly (IpLine | string)[],
+  ): Promise<void>;
   /** The pairs to choose from, best first. */
   readonly pairs: readonly Pair[];
   /**
@@ -90,6 +97,14 @@ export interface TunnelContext {
    * @throws {PvpnError} Why it is not; the process has ended then.
    */
   carry(argv: Argv, options?: CarryOptions): Promise<RemoteFacts>;
+  /**
+   * The server's address, as the connection of
+   * {@linkcode TunnelContext.carry} has it.
+   *
+   * @returns `undefined` where something stands between, such as a ProxyJump:
+   * how this machine itself would reach the server is not known then.
+   */
+  server(): Promise<Address | undefined>;
 }
 
 /** How a carrier is started, and what is made of it. */
@@ -135,6 +150,8 @@ export interface TunnelPlugin {
   readonly device: string;
   /** The programs that it runs on this machine. */
   readonly commands: readonly string[];
+  /** The MTU of its devices where none is asked for, in bytes; 1500 without. */
+  readonly mtu?: number;
   /** What it needs on this machine; looked at before connecting. */
   checks(options: TunnelOptions): readonly Check[];
   /** Makes the tunnel. */

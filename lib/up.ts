@@ -7,7 +7,7 @@
 import { parseRoute } from "./address.ts";
 import type { Runner } from "./command.ts";
 import { configure } from "./configure.ts";
-import { inspect } from "./inspect.ts";
+import { inspect, serverOf } from "./inspect.ts";
 import type { Journal } from "./journal.ts";
 import type { Keeper } from "./keeper.ts";
 import { applyIp, IpError, type IpLine } from "./link.ts";
@@ -100,6 +100,7 @@ async function bringUpWith(
   const servers = new Map<Keeper | undefined, Promise<Server | undefined>>();
   const context = pluginContext(request, work, {
     started: (started) => carrier = started,
+    keeper: () => carrier?.keeper,
     authenticated(keeper) {
       // While the server sets its end up.
       servers.set(keeper, work.add(inspect(request, routes, keeper)));
@@ -120,6 +121,7 @@ async function bringUpWith(
 interface Events {
   started(carrier: Carrier): void;
   authenticated(keeper: Keeper): void;
+  keeper(): Keeper | undefined;
 }
 
 function pluginContext(
@@ -141,7 +143,14 @@ function pluginContext(
         await journal.record(...undo);
         return await runner.change(argv, options);
       })()),
-    ip: (undo, lines) => work.add(makeDevice(request, undo, lines)),
+    ip: (undo, lines) =>
+      work.add(makeDevice(
+        request,
+        undo,
+        lines.map((line) =>
+          typeof line === "string" ? { words: line.split(" ") } : line
+        ),
+      )),
     ssh(options, script, pairs = request.pairs) {
       const { resume, verbose: trace } = request;
       const remote = { token: newToken(), mtu, pairs, resume, trace };
@@ -158,7 +167,12 @@ function pluginContext(
       if (runner.dry) {
         await options.prepared;
         runner.start(argv);
-        return { device: "(chosen there)", pair: remote.pairs[0]! };
+        const keys = Object.keys(script.reports ?? {});
+        return {
+          device: "(chosen there)",
+          pair: remote.pairs[0]!,
+          told: Object.fromEntries(keys.map((key) => [key, `(its ${key})`])),
+        };
       }
       const carrier = await carry(argv, {
         ...{ runner, journal, log, signal, host, device, command, script },
@@ -171,6 +185,7 @@ function pluginContext(
       events.started(carrier);
       return carrier.facts;
     },
+    server: () => work.add(serverOf(request, events.keeper())),
   };
 }
 

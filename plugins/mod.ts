@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { TunnelPlugin } from "../mod.ts";
+import type { TunnelPlugin } from "../plugin.ts";
 import { ppp } from "./ppp.ts";
 import { ssh3 } from "./ssh_3.ts";
 

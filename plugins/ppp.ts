@@ -20,7 +20,7 @@ import {
   type TunnelContext,
   type TunnelOptions,
   type TunnelPlugin,
-} from "../mod.ts";
+} from "../plugin.ts";
 
 const WAY_OUT = "or use OpenSSH's own tunnel: -t ssh-3";
 
@@ -83,6 +83,7 @@ function hints(status: number): string[] {
 // at which it has addresses.
 const SCRIPT: RemoteScript = {
   hold: `
+litter=
 command -v pppd >/dev/null 2>&1 || fail pppd 127
 [ -e ${DATABASE} ] || litter=${DATABASE}
 exec 4>&1
@@ -101,6 +102,7 @@ exec 4>&1
   esac
   last=$line
 done`,
+  undo: '[ -z "$litter" ] || rm -f "$litter"',
   errors: {
     pppd(detail) {
       const [status = "", ...said] = detail.split(" ");

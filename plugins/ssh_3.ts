@@ -12,7 +12,7 @@ import {
   type TunnelContext,
   type TunnelOptions,
   type TunnelPlugin,
-} from "../mod.ts";
+} from "../plugin.ts";
 
 const TUN_NODE = "/dev/net/tun";
 
@@ -54,10 +54,9 @@ export const ssh3: TunnelPlugin = {
     // lost connection drops packets instead of letting them out in clear.
     // It is root's: without an owner, anyone who may open /dev/net/tun could
     // attach to it while ssh does not (tun_not_capable() in tun.c).
-    const words = (line: string) => ({ words: line.split(" ") });
     const made = resume ? undefined : context.ip([deleteLink(device)], [
-      words(`tuntap add dev ${device} mode tun user 0`),
-      words(`link set dev ${device} mtu ${mtu}`),
+      `tuntap add dev ${device} mode tun user 0`,
+      `link set dev ${device} mtu ${mtu}`,
     ]);
     // Before the core sets it up; ssh need not wait for it.
     const closed = made?.then(() =>

@@ -77,7 +77,7 @@ Deno.test("parseCommandLine() has defaults for all but the host", () => {
     action: "connect",
     dryRun: false,
     request: {
-      ...{ type: "ppp", host: "h", sshArgs: [], routes: [], mtu: 1500 },
+      ...{ type: "ppp", host: "h", sshArgs: [], routes: [] },
       ...{ pair: { local: "any", peer: "any" }, foreground: false },
     },
   });

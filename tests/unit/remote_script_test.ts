@@ -64,7 +64,7 @@ scriptTest(
 );
 
 scriptTest("leaves a device alone that has its name, and is another's by now", {
-  hold: "while read -r _; do :; done; index=4711",
+  script: { hold: "while read -r _; do :; done; index=4711" },
 }, async (session) => {
   await session.facts();
   await session.end();
@@ -78,6 +78,47 @@ for (const signal of ["SIGTERM", "SIGHUP", "SIGINT"] as const) {
     assertEquals(changes(session), [...UP, ...UNDONE].sort());
   });
 }
+
+const TYPE = {
+  device: 'one=$1 two=$2; device=lo; tell count "$#"; tell two "$2"',
+  undo: 'echo "$one $two" >undone',
+  args: ["a", "$(touch evil); 'b'"],
+  reports: { count: /^2$/, two: /b/ },
+};
+const undone = ({ dir }: Session) =>
+  Deno.readTextFile(`${dir}/undone`).catch(() => undefined);
+
+scriptTest(
+  "gives a type its values, tells what it reports, and undoes it",
+  { script: TYPE },
+  async (session) => {
+    const { told } = await session.facts();
+    assertEquals(told, { count: "2", two: "$(touch evil); 'b'" });
+    assertEquals(await undone(session), undefined);
+    await session.end();
+    assertEquals(await undone(session), `${TYPE.args.join(" ")}\n`);
+    assertEquals(changes(session), [...UP, ...UNDONE].sort());
+    assert(![...Deno.readDirSync(session.dir)].some((f) => f.name === "evil"));
+  },
+);
+
+scriptTest("undoes what a type did before it failed", {
+  script: { ...TYPE, device: TYPE.device + "; fail own words" },
+}, async (session) => {
+  await failureOf(() => session.facts());
+  await session.end();
+  assertEquals(await undone(session), `${TYPE.args.join(" ")}\n`);
+  assertEquals(changes(session), []);
+});
+
+scriptTest("undoes nothing of a type that had not begun", {
+  script: TYPE,
+  hasIp: false,
+}, async (session) => {
+  await failureOf(() => session.facts());
+  await session.end();
+  assertEquals(await undone(session), undefined);
+});
 
 const ROUTES = `case $* in *match*)
   echo 'default via 192.0.2.1 dev eth0'

@@ -5,6 +5,7 @@ import {
   newToken,
   remoteCommand,
   type RemotePart,
+  type RemoteScript,
 } from "../../lib/remote_script.ts";
 import { linesOf } from "../../lib/command.ts";
 import { until, withDir } from "./helpers.ts";
@@ -23,8 +24,8 @@ export interface ServerOptions {
   readonly device?: string;
   readonly pairs?: readonly string[];
   readonly resume?: boolean;
-  /** What a tunnel type does until the end. */
-  readonly hold?: string;
+  /** What a tunnel type brings, instead of what ssh-3 does. */
+  readonly script?: Partial<RemoteScript>;
   readonly trace?: boolean;
   /** What the server does beside the tunnel. */
   readonly parts?: readonly RemotePart[];
@@ -61,7 +62,7 @@ export async function withSession(
     if (options.hasIp ?? true) {
       await Deno.writeTextFile(`${dir}/bin/ip`, ip, { mode: 0o755 });
     }
-    const { hold = SCRIPT.hold } = options;
+    const script = { ...SCRIPT, ...options.script };
     const request = {
       token: newToken(),
       mtu: 1400,
@@ -71,7 +72,7 @@ export async function withSession(
       pairs: (options.pairs ?? ["10.1.0.1:10.1.0.2"])
         .map((text) => parsePairRequest(text) as Pair),
     };
-    let command = remoteCommand({ ...SCRIPT, hold }, request)
+    let command = remoteCommand(script, request)
       .replace("exec /bin/sh", () => `exec ${shell}`);
     if (options.hasIp === false) {
       command = command.replace(PATH_LINE, ":");
@@ -104,7 +105,7 @@ export async function withSession(
       }
     };
     const lines = linesOf(child.stderr);
-    const reader = new RemoteReader(request);
+    const reader = new RemoteReader(request, script);
     const other: string[] = [];
     let open = true;
     const end = async () => {

@@ -1,7 +1,11 @@
 import { assert, assertEquals, assertMatch, assertThrows } from "@std/assert";
 import { ExitCode, PvpnError } from "../../lib/errors.ts";
 import { formatPair, type Pair, parsePairRequest } from "../../lib/pair.ts";
-import { DEVICE_REGEXP, RemoteReader } from "../../lib/remote.ts";
+import {
+  DEVICE_REGEXP,
+  type RemoteFacts,
+  RemoteReader,
+} from "../../lib/remote.ts";
 import {
   newToken,
   remoteCommand,
@@ -40,6 +44,29 @@ Deno.test("RemoteReader gives the facts, from this machine's side", () => {
   const facts = readAll(...GOOD) as { device: string; pair: Pair };
   assertEquals(facts.device, "tun3");
   assertEquals(formatPair(facts.pair), "10.2.0.1:10.2.0.2");
+});
+
+Deno.test("RemoteReader takes what a type's script tells, if it looks so", () => {
+  const reports = { key: /^[a-z]{3}$/, port: /^\d+$/ };
+  const told = (...lines: string[]) => {
+    const reader = new RemoteReader(REQUEST, { reports });
+    for (const line of [...lines, ...GOOD]) reader.read(`pvpn-0123 ${line}`);
+    return (reader.read("pvpn-0123 ready") as RemoteFacts).told;
+  };
+  const port = "own=port 7";
+  assertEquals(told("own=key abc", port), { key: "abc", port: "7" });
+  for (
+    const lines of [
+      ...[[], [port], ["own=key abcd", port], ["own=key", port]],
+      ...[["own=key ", port], ["own=other abc", port], ["own=", port]],
+      ...[["own=toString abc", port], ["own=__proto__ abc", port]],
+      ...[["key=abc", port]],
+    ]
+  ) {
+    const error = assertThrows(() => told(...lines), PvpnError);
+    assertMatch(error.message, /the line "own=|no report "(?:key|port)"/);
+  }
+  assertEquals((readAll(...GOOD) as RemoteFacts).told, {});
 });
 
 Deno.test("RemoteReader leaves lines alone that are somebody else's", () => {
@@ -168,7 +195,7 @@ Deno.test("RemoteReader asks the tunnel type what its own errors mean", () => {
   const errors = {
     ppp: (detail: string) => ({ message: `no pppd: ${detail}`, hints: ["x"] }),
   };
-  const reader = new RemoteReader(REQUEST, errors);
+  const reader = new RemoteReader(REQUEST, { errors });
   const read = (line: string) => () => reader.read(`pvpn-0123 error=${line}`);
   const error = assertThrows(read("ppp a b"), PvpnError, "no pppd: a b");
   assertEquals(error.hints, ["x"]);
@@ -214,7 +241,8 @@ Deno.test("newToken() is 128 random bits in a word", () => {
 });
 
 Deno.test("remoteCommand() is one exec, its values words of their own", async () => {
-  const command = remoteCommand({ device: "device=x", hold: "cat" }, {
+  const type = { device: "device=x", hold: "cat", args: ["a b", "'"] };
+  const command = remoteCommand(type, {
     ...REQUEST,
     resume: true,
     trace: true,
@@ -226,7 +254,7 @@ Deno.test("remoteCommand() is one exec, its values words of their own", async ()
   const [script = "", ...values] = stdout.split("\0");
   assertEquals(values, [
     ...["pvpn", "pvpn-0123", "1500", "resume", "trace"],
-    ...["10.1.0.1:10.1.0.2", "10.2.0.1:10.2.0.2", ""],
+    ...["10.1.0.1:10.1.0.2 10.2.0.1:10.2.0.2", "a b", "'", ""],
   ]);
   for (const value of ["pvpn-0123", "10.1.0.1", "1500"]) {
     assert(!script.includes(value), `${value} is pasted into the script`);
