@@ -24,6 +24,9 @@ import {
 
 const WAY_OUT = "or use OpenSSH's own tunnel: -t ssh-3";
 
+/** Where pppd is, which is not in every root's PATH. */
+const SBIN = "/usr/local/sbin:/usr/sbin:/sbin";
+
 /** Where no script can ever be: pppd does not mind one that is not there. */
 const NO_SCRIPT = "/proc/none";
 
@@ -120,7 +123,7 @@ const installed: Check = {
   name: "pppd on this machine",
   hint: `apt install ppp on Debian; ${WAY_OUT}`,
   async passes(query) {
-    const argv = ["sh", "-c", "command -v pppd"];
+    const argv = ["sh", "-c", `PATH=$PATH:${SBIN}; command -v pppd`];
     return (await query(argv, { anyStatus: true })).status === 0;
   },
 };
@@ -130,10 +133,16 @@ const fileStep = (path: string): FileStep => ({ kind: "file", path });
 // What pppd says is read here and passed on line by line: it writes a line in
 // parts, and what it runs would write into the middle of it. ssh's standard
 // error (descriptor 3) goes past it.
+// A terminal that is closed, as sudo's is when it ends, hangs all up that was
+// started in it; and a later ^C goes there too. Others have been told to
+// ignore both, but pppd sets handlers: it must not get them (coreutils 8.31).
 const RUN = `
 exec 3>&2
+PATH=$PATH:${SBIN}
+calm="env --block-signal=HUP,INT,QUIT"
+$calm true 2>/dev/null || calm=
 {
-  pppd "$@"
+  $calm pppd "$@"
   echo "exit $?"
 } | while read -r line; do
   case $line in "exit "*) exit "\${line#"exit "}" ;; esac

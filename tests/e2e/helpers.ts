@@ -5,7 +5,7 @@ import type { RunOptions, RunResult } from "../lab/node.ts";
 import { pvpn } from "../lab/pvpn.ts";
 import { changes, settled } from "../lab/snapshot.ts";
 
-/** The option that all of these tests have. */
+/** The option that most of these tests have. */
 export const SSH_3 = ["-t", "ssh-3"] as const;
 
 /** Fails with the first lines that differ. */
@@ -73,15 +73,6 @@ export function suite(options: LabOptions = {}): LabTest {
     });
 }
 
-/** Runs pvpn on the client for a tunnel of type ssh-3. */
-export function connect(
-  lab: Lab,
-  args: readonly string[],
-  options: RunOptions = {},
-): Promise<RunResult> {
-  return pvpn(lab, [...SSH_3, ...args], options);
-}
-
 /** A tunnel that is up; it ends with the block it is made in. */
 export class Tunnel implements AsyncDisposable {
   readonly #lab: Lab;
@@ -119,17 +110,38 @@ export class Tunnel implements AsyncDisposable {
   }
 }
 
-/** Connects; that must work, and say nothing but that. */
-export async function up(
-  lab: Lab,
-  args: readonly string[],
-  options: RunOptions = {},
-): Promise<Tunnel> {
-  const { code, stdout, stderr } = await connect(lab, args, options);
-  assertEquals({ code, stderr }, { code: 0, stderr: "" });
-  assertMatch(stdout, /^tun\d+ connected\n$/);
-  return new Tunnel(lab, stdout.split(" ")[0]!);
+/** What tests of a tunnel type type. */
+export interface Typed {
+  readonly type: "ppp" | "ssh-3";
+  /** Runs pvpn on the client for a tunnel of that type. */
+  connect(
+    lab: Lab,
+    args: readonly string[],
+    options?: RunOptions,
+  ): Promise<RunResult>;
+  /** Connects; that must work, and say nothing but that. */
+  up(
+    lab: Lab,
+    args: readonly string[],
+    options?: RunOptions,
+  ): Promise<Tunnel>;
 }
+
+/** For tests that are the same for all types. */
+export function typed(type: Typed["type"]): Typed {
+  const connect: Typed["connect"] = (lab, args, options) =>
+    pvpn(lab, ["-t", type, ...args], options);
+  const said = type === "ppp" ? /^ppp\d+ connected\n$/ : /^tun\d+ connected\n$/;
+  const up: Typed["up"] = async (lab, args, options) => {
+    const { code, stdout, stderr } = await connect(lab, args, options);
+    assertEquals({ code, stderr }, { code: 0, stderr: "" });
+    assertMatch(stdout, said);
+    return new Tunnel(lab, stdout.split(" ")[0]!);
+  };
+  return { type, connect, up };
+}
+
+export const { connect, up } = typed("ssh-3");
 
 /** An IPv4 address of a device, as `ip -json` tells it. */
 export interface DeviceAddress {
