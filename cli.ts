@@ -20,6 +20,7 @@ import {
 import { reconnect } from "./lib/reconnect.ts";
 import { Registry } from "./lib/registry.ts";
 import { formatList } from "./lib/status.ts";
+import { callerOf } from "./lib/user.ts";
 import { VERSION } from "./lib/version.ts";
 import { plugins } from "./plugins/mod.ts";
 
@@ -83,6 +84,7 @@ async function run({ command, debug }: CommandLine, log: Log): Promise<void> {
     dir: new StateDir(),
     registry,
     program: Deno.execPath(),
+    caller: callerOf((name) => Deno.env.get(name)),
     // What reconnects in the background ignores ^C and hang-ups, as its keeper
     // did: they are for something else in the same terminal.
     signal: interruption(

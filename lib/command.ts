@@ -10,7 +10,14 @@ import type { Log } from "./log.ts";
 import { pasteable, quoteAll } from "./quote.ts";
 
 /** The programs that the core runs; `plugins` declare theirs. */
-export const COMMANDS: readonly string[] = ["getent", "ip", "sh", "ss", "ssh"];
+export const COMMANDS: readonly string[] = [
+  "getent",
+  "ip",
+  "setpriv",
+  "sh",
+  "ss",
+  "ssh",
+];
 
 /**
  * The environment that programs get: what finds programs, keys and the
@@ -117,6 +124,7 @@ function spawnError(error: unknown, program: string): unknown {
 
 const PACKAGES: ReadonlyMap<string, string> = new Map([
   ["ip", "iproute2"],
+  ["setpriv", "util-linux"],
   ["ss", "iproute2"],
   ["ssh", "openssh-client"],
 ]);

@@ -13,6 +13,7 @@ import { DEFAULT_TYPE } from "./registry.ts";
 import { DEVICE_REGEXP } from "./remote.ts";
 import { parseHost } from "./ssh.ts";
 import { parseSshArgs } from "./ssh_args.ts";
+import { parseUserName } from "./user.ts";
 
 /** What the command line asks for. */
 export type Command =
@@ -173,6 +174,7 @@ export function parseCommandLine(
   }
   const mtu = value("mtu");
   const firstHop = value("first-ssh-hop");
+  const sshUser = value("ssh-user");
   const request: ConnectRequest = {
     type: value("type") ?? DEFAULT_TYPE,
     host: parseHost(host),
@@ -182,6 +184,7 @@ export function parseCommandLine(
     foreground: values.foreground === true,
     ...(mtu === undefined ? {} : { mtu: parseMtu(mtu) }),
     ...(firstHop === undefined ? {} : { firstHop }),
+    ...(sshUser === undefined ? {} : { sshUser: parseUserName(sshUser) }),
   };
   const dryRun = values["dry-run"] === true;
   return { command: { action: "connect", request, dryRun }, debug };

@@ -5,7 +5,7 @@
  */
 import { formatRoute, type Route } from "./address.ts";
 import { claim, type NewTunnel, pretend, recover } from "./claim.ts";
-import type { Runner } from "./command.ts";
+import { missingProgram, type Runner } from "./command.ts";
 import { ExitCode, PvpnError } from "./errors.ts";
 import type { Journal, StateDir } from "./journal.ts";
 import type { Keeper } from "./keeper.ts";
@@ -25,6 +25,7 @@ import { explainSshFailure } from "./ssh_failure.ts";
 import { STATE_VERSION } from "./state.ts";
 import { DEFAULT_MTU, type TunnelPlugin } from "./tunnel.ts";
 import { bringUp } from "./up.ts";
+import { asUser, type Caller, findUser, identity, type User } from "./user.ts";
 
 /** What the user wants. */
 export interface ConnectRequest {
@@ -42,6 +43,8 @@ export interface ConnectRequest {
   readonly mtu?: number;
   /** The host name or address of the first SSH server, where it is not seen. */
   readonly firstHop?: string;
+  /** Whom ssh runs as; without it, whoever called: {@linkcode findUser}. */
+  readonly sshUser?: string;
   /** Whether this process stays and reconnects. */
   readonly foreground: boolean;
 }
@@ -60,6 +63,8 @@ export interface Environment {
   readonly registry: Registry;
   /** The pvpn binary, which keepers run to reconnect. */
   readonly program: string;
+  /** Who typed sudo before it, if somebody did. */
+  readonly caller?: Caller | undefined;
   /** Ends the work; what was changed is undone. */
   readonly signal: AbortSignal;
 }
@@ -78,11 +83,12 @@ export interface Connected {
 export async function sshConfig(
   host: string,
   sshArgs: readonly string[],
+  user: User | undefined,
   runner: Runner,
 ): Promise<SshConfig> {
-  const output = await runner.query(configArgv({ host, args: sshArgs }), {
-    anyStatus: true,
-  });
+  const argv = asUser(user, configArgv({ host, args: sshArgs }));
+  const output = await runner.query(argv, { anyStatus: true });
+  if (output.status === 127) throw missingProgram("ssh"); // what env says
   if (output.status !== 0) {
     const lines = output.stderr.split(/\r?\n/);
     throw explainSshFailure(host, lines, output.status);
@@ -94,9 +100,10 @@ export async function sshConfig(
 async function requireChecks(
   plugin: TunnelPlugin,
   mtu: number,
+  user: User | undefined,
   runner: Runner,
 ): Promise<void> {
-  const options = { device: "", mtu, resume: false };
+  const options = { device: "", mtu, resume: false, ...identity(user) };
   for (const check of plugin.checks(options)) {
     if (await check.passes((argv, how) => runner.query(argv, how))) continue;
     throw new PvpnError(
@@ -108,13 +115,18 @@ async function requireChecks(
 }
 
 /** What is found out before the first change, all at once. */
-async function survey(request: ConnectRequest, env: Environment) {
-  const { runner } = env;
+async function survey(
+  request: ConnectRequest,
+  user: User | undefined,
+  { runner }: Environment,
+) {
   const { host, sshArgs, firstHop, pair, routes } = request;
   const [me, config, hop] = await Promise.all([
     self(runner, SHOW_ROUTES),
-    sshConfig(host, sshArgs, runner),
-    firstHop === undefined ? undefined : resolveFirstHop(firstHop, runner),
+    sshConfig(host, sshArgs, user, runner),
+    firstHop === undefined
+      ? undefined
+      : resolveFirstHop(firstHop, user, runner),
   ]);
   const routing = parseRoutingTable(me.stdout);
   const networks = routes.filter((route) => route !== "default");
@@ -135,9 +147,14 @@ export async function connect(
   const { runner, dir, log, signal } = env;
   const plugin = env.registry.get(request.type);
   const mtu = request.mtu ?? plugin.mtu ?? DEFAULT_MTU;
-  await requireChecks(plugin, mtu, runner);
+  const user = await findUser(request.sshUser, env.caller, runner);
+  await requireChecks(plugin, mtu, user, runner);
   if (!runner.dry) await recover(dir, runner, log);
-  const { me, routing, config, hop, pairs } = await survey(request, env);
+  const { me, routing, config, hop, pairs } = await survey(
+    request,
+    user,
+    env,
+  );
   signal.throwIfAborted();
   const tunnel: NewTunnel = {
     version: STATE_VERSION,
@@ -151,6 +168,7 @@ export async function connect(
     owner: me.id,
     reconnects: 0,
     ...(hop === undefined ? {} : { firstHop: hop }),
+    ...(user === undefined ? {} : { user }),
   };
   const claimed = runner.dry
     ? {

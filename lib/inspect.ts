@@ -61,12 +61,13 @@ export async function serverOf(
 
 /** The peer of the connection that one of the processes has. */
 async function connectionOf(
-  { config, runner }: UpRequest,
+  { config, journal, runner }: UpRequest,
   processes: readonly ProcessId[],
 ): Promise<Server | undefined> {
   const { hostname, port, proxied } = config;
   if (runner.dry) { // what the name means now
-    return { address: await resolveFirstHop(hostname, runner), port };
+    const { user } = journal.state;
+    return { address: await resolveFirstHop(hostname, user, runner), port };
   }
   return await findPeer(processes, proxied ? undefined : port, runner);
 }

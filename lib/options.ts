@@ -48,6 +48,13 @@ export const OPTIONS: readonly Option[] = [
     group: "connect",
   },
   {
+    long: "ssh-user",
+    value: "USER",
+    help: "whose ssh runs, with that user's keys, agent and\n" +
+      "configuration (under sudo, yours)",
+    group: "connect",
+  },
+  {
     long: "mtu",
     value: "BYTES",
     help: "MTU of the tunnel, 576 to 16380 (default 1500)",

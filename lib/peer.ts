@@ -10,6 +10,7 @@ import type { Runner } from "./command.ts";
 import { ExitCode, PvpnError, UsageError } from "./errors.ts";
 import type { ProcessId } from "./process.ts";
 import type { Server } from "./state.ts";
+import { asUser, type User } from "./user.ts";
 
 /**
  * Finds the peer of the TCP connection that one of some processes has.
@@ -76,6 +77,7 @@ function parseEndpoint(text: string): Server | undefined {
  */
 export async function resolveFirstHop(
   text: string,
+  user: User | undefined,
   runner: Runner,
 ): Promise<string> {
   const address = parseAddress(text);
@@ -86,7 +88,8 @@ export async function resolveFirstHop(
       "-s takes an address or a host name",
     );
   }
-  const argv = ["getent", "ahosts", text];
+  // Resolvers are the network: not asked as root where ssh is not root.
+  const argv = asUser(user, ["getent", "ahosts", text]);
   const { stdout } = await runner.query(argv, { anyStatus: true });
   const found = parseAddress(stdout.split(/\s/)[0] ?? "");
   if (found === undefined) {

@@ -74,7 +74,7 @@ export async function retry(
     try {
       const keeper = await bringUp({
         ...{ journal, plugin, runner, log, signal },
-        config: await sshConfig(state.host, state.sshArgs, runner),
+        config: await sshConfig(state.host, state.sshArgs, state.user, runner),
         aes: me.aes,
         pairs: [knownPair(state.pair)],
         resume: true,

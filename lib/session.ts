@@ -43,6 +43,8 @@ export interface SessionContext extends KeeperOptions, CarryOptions {
   readonly host: string;
   /** The remote command, which ssh repeats in what it says. */
   readonly command: string;
+  /** What may help where the login is refused, beside the usual. */
+  readonly loginHints: readonly string[];
   /** Whether everything that ssh says is shown. */
   readonly verbose: boolean;
   /** Called when ssh says that it has logged in: its connection is there. */
@@ -153,13 +155,13 @@ async function ready(
   keeper: Keeper,
   context: SessionContext,
 ): Promise<RemoteFacts> {
-  const { host, until } = context;
+  const { host, until, loginHints } = context;
   using deadline = new Deadline(context.signal);
   deadline.set(LOGIN_DEADLINE, () => lateLogin(host));
   const lines = keeper.stderr[Symbol.asyncIterator]();
   let waiting = true;
   const explain = (status: number) =>
-    findCause(host, kept) ?? context.explain?.(status, kept) ??
+    findCause(host, kept, loginHints) ?? context.explain?.(status, kept) ??
       explainSshFailure(host, kept, status);
   keeper.ended.then(async (status) => {
     if (!waiting) return;

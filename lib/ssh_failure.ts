@@ -12,6 +12,8 @@ interface Cause {
   readonly code: ExitCode;
   readonly message: (host: string, found: RegExpExecArray) => string;
   readonly hints: (host: string) => readonly string[];
+  /** Whether the server refused who ssh said to be. */
+  readonly login?: true;
 }
 
 const sshHint = (host: string) => [`see whether this works: ssh ${host} true`];
@@ -91,6 +93,7 @@ const CAUSES: readonly Cause[] = [
       `"${host}" refused the login` +
       (methods ? `; it takes: ${methods.replaceAll(",", ", ")}` : ""),
     hints: sshHint,
+    login: true,
   },
   {
     pattern:
@@ -117,18 +120,24 @@ const CAUSES: readonly Cause[] = [
  *
  * @param host SSH-HOST.
  * @param lines What ssh and the server printed on stderr.
+ * @param loginHints What may help where the login was refused.
  * @returns `undefined` where they say nothing that is known.
  */
 export function findCause(
   host: string,
   lines: readonly string[],
+  loginHints: readonly string[] = [],
 ): PvpnError | undefined {
-  for (const { pattern, code, message, hints } of CAUSES) {
+  for (const { pattern, code, message, hints, login } of CAUSES) {
     // The last: what was tried before may have been no failure.
     for (const line of lines.toReversed()) {
       const found = pattern.exec(line);
       if (found === null) continue;
-      return new PvpnError(code, message(host, found), hints(host));
+      const more = login ? loginHints : [];
+      return new PvpnError(code, message(host, found), [
+        ...more,
+        ...hints(host),
+      ]);
     }
   }
   return undefined;

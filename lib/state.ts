@@ -13,6 +13,7 @@ import { isPriority, metricOf, tableOf } from "./route_numbers.ts";
 import { parseHost } from "./ssh.ts";
 import { checkSshArgs } from "./ssh_args.ts";
 import { parseUndoStep, type UndoStep } from "./undo.ts";
+import { isUser, type User } from "./user.ts";
 
 /** The version of the state file's form. */
 export const STATE_VERSION = 1;
@@ -57,6 +58,8 @@ export interface TunnelState {
   readonly pair?: string;
   /** What `-s` named, as an address. */
   readonly firstHop?: string;
+  /** Whom ssh runs as, where that is not root. */
+  readonly user?: User;
   /** The real peer of the ssh process. */
   readonly server?: Server;
   /** When it was up last: ISO 8601. */
@@ -117,6 +120,7 @@ const CHECKS: Readonly<
   firstHop: optional((value) =>
     isText(value) && parseAddress(value) !== undefined
   ),
+  user: optional((value) => isUser(value) && value.uid !== 0),
   server: optional(isServer),
   since: optional(isText),
   reconnects: isCount,

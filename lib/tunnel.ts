@@ -47,6 +47,10 @@ export interface TunnelOptions {
    * (a persistent device) is there and recorded already.
    */
   readonly resume: boolean;
+  /** The ID of the user that ssh runs as. */
+  readonly uid: number;
+  /** The argument vector that runs another as that user. */
+  asUser(argv: Argv): string[];
 }
 
 /** What the core does for a plugin. */

@@ -24,6 +24,7 @@ import { sessionArgv, type SshConfig } from "./ssh.ts";
 import type { Server } from "./state.ts";
 import type { TunnelContext, TunnelPlugin } from "./tunnel.ts";
 import type { UndoStep } from "./undo.ts";
+import { asUser, identity, loginHints } from "./user.ts";
 
 /** What bringing a tunnel up depends on, beside what its journal says. */
 export interface UpRequest {
@@ -94,7 +95,7 @@ async function bringUpWith(
   work: Work,
 ): Promise<Keeper | undefined> {
   const { journal, plugin, resume, runner, signal } = request;
-  const { device, mtu } = journal.state;
+  const { device, mtu, user } = journal.state;
   const routes = journal.state.routes.map(parseRoute);
   let carrier: Carrier | undefined;
   const servers = new Map<Keeper | undefined, Promise<Server | undefined>>();
@@ -106,7 +107,10 @@ async function bringUpWith(
       servers.set(keeper, work.add(inspect(request, routes, keeper)));
     },
   });
-  const tunnel = await plugin.open(context, { device, mtu, resume });
+  const tunnel = await plugin.open(context, {
+    ...{ device, mtu, resume },
+    ...identity(user),
+  });
   if (carrier === undefined && !runner.dry) {
     throw new TypeError(`Cannot use "${plugin.type}": it did not carry()`);
   }
@@ -130,7 +134,7 @@ function pluginContext(
   events: Events,
 ): TunnelContext {
   const { journal, config, aes, batch, runner, log, signal } = request;
-  const { host, sshArgs, mtu, device } = journal.state;
+  const { host, sshArgs, mtu, device, user } = journal.state;
   let sent: { remote: RemoteRequest; script: RemoteScript; command: string };
   return {
     signal,
@@ -156,10 +160,11 @@ function pluginContext(
       const remote = { token: newToken(), mtu, pairs, resume, trace };
       const command = remoteCommand(script, remote);
       sent = { remote, script, command };
-      return sessionArgv({ host, args: sshArgs }, {
+      const argv = sessionArgv({ host, args: sshArgs }, {
         ...{ config, aes, batch, options, command },
         ...knownAddress(request),
       });
+      return asUser(user, argv);
     },
     async carry(argv, options = {}) {
       signal.throwIfAborted();
@@ -179,6 +184,7 @@ function pluginContext(
         ...options,
         request: remote,
         verbose: request.verbose,
+        loginHints: loginHints(user),
         authenticated: events.authenticated,
         ...(request.after === undefined ? {} : { after: request.after }),
       });

@@ -36,6 +36,18 @@ const tunNode: Check = {
   },
 };
 
+const openNode = ({ asUser }: TunnelOptions): Check => ({
+  name: `${TUN_NODE} to be open to the user that ssh runs as`,
+  hint: `chmod 666 ${TUN_NODE}, as udev has it; a device in it can only be ` +
+    "used by its owner. Or let ssh run as root: --ssh-user root",
+  async passes(query) {
+    const { mode } = await Deno.stat(TUN_NODE);
+    if (((mode ?? 0) & 0o006) === 0o006) return true;
+    const argv = asUser(["sh", "-c", `: <>${TUN_NODE}`]);
+    return (await query(argv, { anyStatus: true })).status === 0;
+  },
+});
+
 /** OpenSSH's layer-3 tunnel. */
 export const ssh3: TunnelPlugin = {
   version: INTERFACE_VERSION,
@@ -44,18 +56,22 @@ export const ssh3: TunnelPlugin = {
   device: "tun",
   commands: ["ip", "sh", "ssh"],
 
-  checks: () => [tunNode],
+  checks: (options) => [
+    tunNode,
+    ...options.uid === 0 ? [] : [openNode(options)],
+  ],
 
   async open(
     context: TunnelContext,
-    { device, mtu, resume }: TunnelOptions,
+    { device, mtu, resume, uid }: TunnelOptions,
   ): Promise<Tunnel> {
     // Made before ssh takes it, and persistent: it outlives ssh, so that a
     // lost connection drops packets instead of letting them out in clear.
-    // It is root's: without an owner, anyone who may open /dev/net/tun could
-    // attach to it while ssh does not (tun_not_capable() in tun.c).
+    // It is the user's whom ssh runs as: without an owner, anyone who may open
+    // /dev/net/tun could attach to it while ssh does not (tun_not_capable() in
+    // tun.c).
     const made = resume ? undefined : context.ip([deleteLink(device)], [
-      `tuntap add dev ${device} mode tun user 0`,
+      `tuntap add dev ${device} mode tun user ${uid}`,
       `link set dev ${device} mtu ${mtu}`,
     ]);
     // Before the core sets it up; ssh need not wait for it.

@@ -8,6 +8,7 @@ import {
 } from "../../lib/command.ts";
 import type { Log } from "../../lib/log.ts";
 import { silentLog } from "../../lib/log.ts";
+import { CALLER_VARIABLES } from "../../lib/user.ts";
 import { failureOf, keepAwake, system, withDir, within } from "./helpers.ts";
 
 /** A log that keeps what is shown with -d. */
@@ -65,10 +66,13 @@ Deno.test("SystemRunner passes on the environment that is listed, and no more", 
     assert(got.includes("SSH_AUTH_SOCK=/agent"));
   }));
 
-Deno.test("ENVIRONMENT is what the compiled program may read, but for SSH_ARGS", () => {
+Deno.test("the compiled program may read ENVIRONMENT, SSH_ARGS and who called", () => {
   const [, names = ""] = /--allow-env=(\S+)/.exec(denoJson.tasks.compile) ?? [];
-  const allowed = names.split(",").filter((name) => name !== "SSH_ARGS");
-  assertEquals([...ENVIRONMENT].sort(), allowed.sort());
+  const allowed = names.split(",");
+  assertEquals(
+    [...ENVIRONMENT, "SSH_ARGS", ...CALLER_VARIABLES].sort(),
+    allowed.sort(),
+  );
 });
 
 Deno.test("query() gives status, output and complaints", async () => {

@@ -105,7 +105,7 @@ Deno.test("findPeer() finds a connection of this process with the installed ss",
 
 Deno.test("resolveFirstHop() needs nobody for an address", async () => {
   const resolve = (text: string) =>
-    withRunner([], (runner) => resolveFirstHop(text, runner));
+    withRunner([], (runner) => resolveFirstHop(text, undefined, runner));
   assertEquals(await resolve("192.0.2.1"), "192.0.2.1");
   assertEquals(await resolve("2001:DB8:0::1"), "2001:db8::1");
 });
@@ -114,7 +114,7 @@ Deno.test("resolveFirstHop() asks for a name, and takes the first address", asyn
   const resolve = (stdout: string, status = 0) =>
     withRunner(
       [query(["getent", "ahosts", "proxy.example"], { stdout, status })],
-      (runner) => resolveFirstHop("proxy.example", runner),
+      (runner) => resolveFirstHop("proxy.example", undefined, runner),
     );
   const found = "192.0.2.1       STREAM proxy.example\n192.0.2.2  STREAM\n";
   assertEquals(await resolve(found), "192.0.2.1");
@@ -140,7 +140,7 @@ Deno.test("resolveFirstHop() refuses what is no name", async () => {
   ];
   for (const text of texts) {
     const error = await failureOf(() =>
-      withRunner([], (runner) => resolveFirstHop(text, runner))
+      withRunner([], (runner) => resolveFirstHop(text, undefined, runner))
     );
     assertEquals(error.code, 2, text);
   }

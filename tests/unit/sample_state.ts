@@ -15,6 +15,10 @@ export const STATE: TunnelState = {
   owner: { pid: 4711, start: "123456" },
   pair: "10.1.0.1:10.1.0.2",
   firstHop: "192.0.2.9",
+  user: {
+    ...{ name: "alice", uid: 1000, gid: 100 },
+    ...{ home: "/home/alice", shell: "/bin/bash" },
+  },
   server: { address: "2001:db8::1", port: 22 },
   since: "2026-01-01T00:00:00.000Z",
   reconnects: 2,

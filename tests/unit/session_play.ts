@@ -64,6 +64,7 @@ export class Play {
       ...{ runner: this.runner, journal: this.journal, log, verbose: false },
       ...{ host: "h", command: COMMAND, device: "tun0", after: "/pvpn" },
       ...{ request: REQUEST, script: SCRIPT, signal: this.abort.signal },
+      loginHints: ["an agent may help"],
       authenticated: () => void this.authenticated++,
       ...more,
     });

@@ -2,6 +2,12 @@ import { assertEquals, assertMatch } from "@std/assert";
 import type { CarryOptions, TunnelContext } from "../../mod.ts";
 import { ssh3 } from "../../plugins/ssh_3.ts";
 import { parseUndoStep } from "../../lib/undo.ts";
+import { identity } from "../../lib/user.ts";
+
+const ALICE = {
+  ...{ name: "alice", uid: 1000, gid: 100, home: "/home/alice", shell: "" },
+};
+const OPTIONS = { device: "", mtu: 1500, resume: false };
 
 /** Opens a tunnel in a context that writes down what it is asked for. */
 async function open(resume: boolean, device = "tun12") {
@@ -34,7 +40,10 @@ async function open(resume: boolean, device = "tun12") {
       return facts;
     },
   } as unknown as TunnelContext;
-  const tunnel = await ssh3.open(context, { device, mtu: 1400, resume });
+  const tunnel = await ssh3.open(context, {
+    ...{ device, mtu: 1400, resume },
+    ...identity(ALICE),
+  });
   assertEquals(tunnel.remote, facts);
   return asked;
 }
@@ -56,7 +65,7 @@ Deno.test("ssh-3 makes a device that outlives ssh, and hands it over", async () 
       "ip",
       [{ kind: "ip", family: 4, object: "link", words: ["dev", "tun12"] }],
       [
-        "tuntap add dev tun12 mode tun user 0",
+        "tuntap add dev tun12 mode tun user 1000",
         "link set dev tun12 mtu 1400",
       ],
     ],
@@ -73,9 +82,8 @@ Deno.test("ssh-3 takes the device that is there when it reconnects", async () =>
 
 Deno.test("ssh-3 looks for /dev/net/tun, and says how to get it", async () => {
   const [check, ...more] = ssh3.checks({
-    device: "",
-    mtu: 1500,
-    resume: false,
+    ...OPTIONS,
+    ...{ uid: 0, asUser: (argv) => [...argv] },
   });
   assertEquals(more, []);
   assertMatch(check!.name, /\/dev\/net\/tun/);
@@ -86,4 +94,23 @@ Deno.test("ssh-3 looks for /dev/net/tun, and says how to get it", async () => {
   );
   const query = () => Promise.reject(new Error("it asked somebody"));
   assertEquals(await check!.passes(query), there);
+});
+
+Deno.test("ssh-3 has the user whom ssh runs as open /dev/net/tun", async () => {
+  const checks = ssh3.checks({ ...OPTIONS, ...identity(ALICE) });
+  assertEquals(checks.length, 2);
+  const check = checks[1]!;
+  assertMatch(check.hint, /chmod 666 .*--ssh-user root/);
+  const node = await Deno.stat("/dev/net/tun");
+  const open = (node.mode! & 0o006) === 0o006;
+  for (const status of [0, 2]) {
+    const asked: string[] = [];
+    const passes = await check.passes((argv) => {
+      asked.push(argv.join(" "));
+      return Promise.resolve({ status, stdout: "", stderr: "" });
+    });
+    assertEquals(passes, open || status === 0);
+    if (open) assertEquals(asked, []);
+    else assertMatch(asked.join(), /^setpriv .* sh -c : <>\/dev\/net\/tun$/);
+  }
 });

@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { ExitCode } from "../../lib/errors.ts";
-import { explainSshFailure } from "../../lib/ssh_failure.ts";
+import { explainSshFailure, findCause } from "../../lib/ssh_failure.ts";
 import { CASES } from "./ssh_failure_cases.ts";
 
 for (const { name, lines, code, says, hint } of CASES) {
@@ -19,6 +19,16 @@ Deno.test("explainSshFailure() shows the last words that it does not know", () =
   assertEquals(error.code, ExitCode.ssh);
   assertMatch(error.message, /status 255: something odd$/);
   assertMatch(error.hints.join(), /ssh proxy true/);
+});
+
+Deno.test("findCause() tells what may help with a login, and with that alone", () => {
+  const hints = (line: string) => findCause("proxy", [line], ["agent"])?.hints;
+  const refused = hints("root@proxy: Permission denied (publickey).");
+  assertEquals(refused?.[0], "agent");
+  assertEquals(
+    hints("Host key verification failed.")?.includes("agent"),
+    false,
+  );
 });
 
 Deno.test("explainSshFailure() needs no words at all", () => {

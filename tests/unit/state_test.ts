@@ -38,7 +38,9 @@ const NOT_A_COUNT = [undefined, null, "1", -1, 1.5, 1e300, [], {}, true, ""];
 
 Deno.test("parseState() reads back what is written", () => {
   assertEquals(parse(STATE), STATE);
-  const optional = ["owner", "pair", "firstHop", "server", "since", "problem"];
+  const optional = [
+    ...["owner", "pair", "firstHop", "user", "server", "since", "problem"],
+  ];
   for (const key of optional) {
     const { [key as keyof TunnelState]: _, ...rest } = STATE;
     assertEquals<unknown>(parse(rest), rest, key);
@@ -108,6 +110,15 @@ Deno.test("parseState() refuses numbers that are none", () => {
   for (const field of ["mtu", "slot", "reconnects"] as const) {
     refuses(field, NOT_A_COUNT);
   }
+});
+
+Deno.test("parseState() refuses a user that ssh could not run as", () => {
+  const user = STATE.user!;
+  refuses("user", [
+    ...[null, "alice", 1000, [], {}, { ...user, uid: 0 }, { ...user, uid: -1 }],
+    ...[{ ...user, home: "x" }, { ...user, name: "-h" }],
+    { ...user, shell: "/bin/sh\n" },
+  ]);
 });
 
 Deno.test("parseState() refuses a phase that there is not", () => {
