@@ -9,6 +9,7 @@ import { cleanLeftovers, makeFolder } from "./leftovers.ts";
 import { makeKey, Sshd } from "./sshd.ts";
 import { connect, type Nodes } from "./topology.ts";
 import { pvpnBinary } from "./pvpn.ts";
+import { addUser, homeOf } from "./user.ts";
 
 export { ADDRESS } from "./topology.ts";
 export { Node } from "./node.ts";
@@ -27,6 +28,8 @@ export interface LabOptions {
   jump?: boolean;
   /** Whether users other than root may open /dev/net/tun, as usual on real machines. */
   openTun?: boolean;
+  /** Whether the client's key is not root's but an ordinary user's: user.ts. */
+  user?: boolean;
 }
 
 /** Labs to end when the process does. */
@@ -72,7 +75,7 @@ export class Lab implements AsyncDisposable {
   }
 
   async #start(options: LabOptions): Promise<void> {
-    const { jump = true, openTun = false, sshdConfig = [] } = options;
+    const { jump = true, openTun = false, sshdConfig = [], user } = options;
     const { dir } = this;
     const keep = keptBelowTmp(dir);
     const start = async (name: string) => {
@@ -96,7 +99,7 @@ export class Lab implements AsyncDisposable {
     this.#nodes = { client, server, inet, ...(jumpNode && { jump: jumpNode }) };
     await connect(this.#nodes);
     await all([
-      this.#login(),
+      this.#login(user),
       this.#serve(inet),
       this.#startSshds(sshdConfig),
     ]);
@@ -112,10 +115,12 @@ export class Lab implements AsyncDisposable {
   }
 
   /** Gives the client a key that the servers accept, and theirs to know. */
-  async #login(): Promise<void> {
-    const { dir } = this;
+  async #login(user = false): Promise<void> {
+    const { dir, client } = this;
+    if (user) await addUser(client);
+    const home = user ? homeOf(client) : client.home;
     const read = (name: string) => Deno.readTextFile(`${dir}/${name}`);
-    const ssh = `${this.client.home}/.ssh`;
+    const ssh = `${home}/.ssh`;
     let known = `server,10.77.0.1,fd77::1 ${await read("server_key.pub")}`;
     const servers = [this.server];
     if (this.#nodes?.jump) {
@@ -133,6 +138,7 @@ export class Lab implements AsyncDisposable {
         Deno.copyFile(`${dir}/id.pub`, `${server.home}/.ssh/authorized_keys`)
       ),
     ]);
+    if (user) await client.ok(["chown", "-R", `--reference=${home}`, ssh]);
   }
 
   /** Starts the servers of inet; only their network and pids are the node's. */

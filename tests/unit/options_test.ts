@@ -39,6 +39,9 @@ Deno.test("parseCommandLine() takes each option in all of its forms", () => {
   ) {
     assertEquals(request(...form.split(" "), "h").firstHop, "p", form);
   }
+  for (const form of ["--ssh-user=bob", "--ssh-user bob"]) {
+    assertEquals(request(...form.split(" "), "h").sshUser, "bob", form);
+  }
   for (const form of ["--mtu 1400", "--mtu=1400"]) {
     assertEquals(request(...form.split(" "), "h").mtu, 1400, form);
   }
