@@ -8,6 +8,13 @@ import { parseAddress } from "./address.ts";
 import { ExitCode, PvpnError } from "./errors.ts";
 import type { Pair } from "./pair.ts";
 import type { RemoteRequest, RemoteScript } from "./remote_script.ts";
+import {
+  DOMAIN_LIMIT,
+  parseTold,
+  RESOLVER_LIMIT,
+  RESOLVERS_PART,
+} from "./resolv_conf.ts";
+import type { ServerResolvers } from "./resolver.ts";
 
 /** What the server's script found and did. */
 export interface RemoteFacts {
@@ -17,13 +24,19 @@ export interface RemoteFacts {
   readonly pair: Pair;
   /** What the tunnel type's script told: all of its `reports`. */
   readonly told: Readonly<Record<string, string>>;
+  /** The server's own resolvers, where it was asked for them. */
+  readonly resolvers?: ServerResolvers;
 }
 
 /**
  * Keys that come once for each of several things, and of how many at most;
  * what a server repeats without end is not kept.
  */
-const LISTS: ReadonlyMap<string, number> = new Map([["network", 129]]);
+const LISTS: ReadonlyMap<string, number> = new Map([
+  ["network", 129],
+  ["resolver", RESOLVER_LIMIT],
+  ["domain", DOMAIN_LIMIT],
+]);
 /** How many keys that come once are kept. */
 const KEYS = 16;
 
@@ -109,7 +122,20 @@ export class RemoteReader {
     for (const key of this.#reports.keys()) {
       if (!this.#told.has(key)) throw nonsense(`no report "${key}"`);
     }
-    return { device, pair: offered, told: Object.fromEntries(this.#told) };
+    return {
+      device,
+      pair: offered,
+      told: Object.fromEntries(this.#told),
+      ...this.#resolvers(),
+    };
+  }
+
+  #resolvers(): { resolvers?: ServerResolvers } {
+    if (!this.#request.parts?.includes(RESOLVERS_PART)) return {};
+    const list = (key: string) => this.#lists.get(key) ?? [];
+    const stub = this.#values.get("stub");
+    const told = { resolver: list("resolver"), domain: list("domain"), stub };
+    return { resolvers: parseTold(told) };
   }
 }
 

@@ -1,25 +1,13 @@
 /** The server's script, run by the shells that servers have. */
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { formatPair } from "../../lib/pair.ts";
-import { failureOf, system, which } from "./helpers.ts";
+import { failureOf } from "./helpers.ts";
 import {
   type ServerOptions,
   type Session,
   withSession,
 } from "./remote_session.ts";
-
-/** Whether the shell runs the `ip` that is in PATH, not one of its own. */
-async function usesPath(shell: string): Promise<boolean> {
-  const argv = [...shell.split(" "), "-c", "PATH=/nowhere; command -v ip"];
-  return (await system.query(argv, { anyStatus: true })).status !== 0;
-}
-
-const shells = ["/bin/sh"];
-for (const name of ["dash", "bash", "busybox", "mksh", "ksh93"]) {
-  const path = await which(name);
-  const shell = name === "busybox" ? `${path} sh` : path;
-  if (path !== undefined && await usesPath(shell!)) shells.push(shell!);
-}
+import { shells } from "./shells.ts";
 
 /** A test that is run with each shell that is here. */
 function scriptTest(

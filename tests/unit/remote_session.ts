@@ -29,6 +29,8 @@ export interface ServerOptions {
   readonly trace?: boolean;
   /** What the server does beside the tunnel. */
   readonly parts?: readonly RemotePart[];
+  /** Changes the remote command, such as the paths in it. */
+  readonly edit?: (command: string) => string;
   /** Whether PATH has an `ip`. */
   readonly hasIp?: boolean;
 }
@@ -74,6 +76,7 @@ export async function withSession(
     };
     let command = remoteCommand(script, request)
       .replace("exec /bin/sh", () => `exec ${shell}`);
+    command = options.edit?.(command) ?? command;
     if (options.hasIp === false) {
       command = command.replace(PATH_LINE, ":");
       await Deno.symlink("/usr/bin/printf", `${dir}/bin/printf`); // for mksh
