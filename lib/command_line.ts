@@ -3,12 +3,13 @@
  *
  * @module
  */
-import { parseArgs } from "@std/cli/parse-args";
 import { parseRoute } from "./address.ts";
 import type { ConnectRequest } from "./connect.ts";
 import { UsageError } from "./errors.ts";
+import { type Split, split } from "./getopt.ts";
 import { type Option, OPTIONS } from "./options.ts";
 import { parsePairRequest } from "./pair.ts";
+import { type Profile, readProfile } from "./profile.ts";
 import { DEFAULT_TYPE } from "./registry.ts";
 import { DEVICE_REGEXP } from "./remote.ts";
 import { parseHost } from "./ssh.ts";
@@ -42,73 +43,25 @@ const MAX_MTU = 16380;
 const flag = ({ long, short }: Option) =>
   short === undefined ? `--${long}` : `-${short}, --${long}`;
 
-/**
- * Rewrites arguments to one long option each, as getopt(3) reads them:
- * `-dtssh-3` to `--debug=true --type ssh-3`.
- */
-function longOptions(args: readonly string[]): string[] {
-  const end = args.indexOf("--");
-  return args.flatMap((arg, index) => {
-    if (end >= 0 && index >= end || !/^-./.test(arg)) return [arg];
-    return arg.startsWith("--") ? longOption(arg) : shortOptions(arg);
-  });
-}
-
-function longOption(arg: string): string[] {
-  const [, name, value] = /^--([^=]*)(?:=([^]*))?$/.exec(arg) ?? [];
-  const option = OPTIONS.find(({ long }) => long === name);
-  if (option === undefined) throw unknownOption(arg);
-  if (option.value === undefined) {
-    if (value === undefined) return [`--${name}=true`];
-    throw new UsageError(`--${name} takes no value`);
+/** Puts a profile where its name was typed; an option that was typed wins. */
+function merge(typed: Split, profile: Profile): Split {
+  try {
+    // By itself, so that what is wrong in it is told of it.
+    parseCommandLine(profile.args, profile.sshArgs, (name) => {
+      throw new UsageError(`"@${name}" is not a host`);
+    });
+  } catch (error) {
+    if (!(error instanceof UsageError)) throw error;
+    throw new UsageError(`${profile.path}: ${error.message}`, ...error.hints);
   }
-  if (value === "") throw new UsageError(`"${arg}" lacks its value`);
-  return [arg];
-}
-
-function shortOptions(arg: string): string[] {
-  const words: string[] = [];
-  for (let at = 1; at < arg.length; at++) {
-    const option = OPTIONS.find(({ short }) => short === arg[at]);
-    if (option === undefined) throw unknownOption(arg);
-    if (option.value === undefined) words.push(`--${option.long}=true`);
-    else {
-      const value = arg.slice(at + 1);
-      words.push(`--${option.long}${value && `=${value.replace(/^=/, "")}`}`);
-      break;
-    }
-  }
-  return words;
-}
-
-/** The number of edits between two words (Levenshtein). */
-function distance(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, i) => i);
-  for (let i = 1; i <= a.length; i++) {
-    const next = [i];
-    for (let j = 1; j <= b.length; j++) {
-      next[j] = Math.min(
-        row[j]! + 1,
-        next[j - 1]! + 1,
-        row[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1),
-      );
-    }
-    row = next;
-  }
-  return row[b.length]!;
-}
-
-function unknownOption(arg: string): UsageError {
-  const name = arg.replace(/=.*$/, "");
-  const near = OPTIONS.filter(({ group }) => group !== undefined)
-    .map(({ long }) => `--${long}`)
-    .find((long) => name.startsWith("--") && distance(name, long) <= 2);
-  return new UsageError(
-    `unknown option "${name}"`,
-    near === undefined
-      ? "type pvpn --help for the options"
-      : `did you mean ${near}?`,
+  const { values, words } = split(profile.args);
+  const given = Object.entries(typed.values).filter(([, value]) =>
+    value !== undefined && value !== false
   );
+  return {
+    values: { ...values, ...Object.fromEntries(given) },
+    words: [...words, ...typed.words.slice(1)],
+  };
 }
 
 /**
@@ -116,18 +69,15 @@ function unknownOption(arg: string): UsageError {
  *
  * @param args The arguments, without the program's name.
  * @param sshArgs The value of `SSH_ARGS`.
+ * @param profiles Reads the profile of a name.
  * @throws {UsageError} Where it cannot be understood.
  */
 export function parseCommandLine(
   args: readonly string[],
   sshArgs: string | undefined,
+  profiles: (name: string) => Profile = readProfile,
 ): CommandLine {
-  const isFlag = ({ value }: Option) => value === undefined;
-  const parsed = parseArgs(longOptions(args), {
-    boolean: OPTIONS.filter(isFlag).map(({ long }) => long),
-    string: ["_", ...OPTIONS.filter((o) => !isFlag(o)).map(({ long }) => long)],
-  });
-  const values = parsed as Readonly<Record<string, unknown>>;
+  let { values, words } = split(args);
   const value = (long: string): string | undefined => {
     const given = values[long];
     if (given === undefined) return undefined;
@@ -138,7 +88,6 @@ export function parseCommandLine(
     return given;
   };
   const debug = values.debug === true;
-  const words = parsed._.map(String);
   for (const action of ["help", "version"] as const) {
     if (values[action] === true) return { command: { action }, debug };
   }
@@ -168,6 +117,12 @@ export function parseCommandLine(
       ? { command: { action, device: given || undefined }, debug }
       : { command: { action, device: given }, debug };
   }
+  const profile = words[0]?.startsWith("@")
+    ? profiles(words[0].slice(1))
+    : undefined;
+  if (profile !== undefined) {
+    ({ values, words } = merge({ values, words }, profile));
+  }
   const [host, ...routes] = words;
   if (host === undefined) {
     throw new UsageError("SSH-HOST is missing", "type pvpn --help for usage");
@@ -178,7 +133,10 @@ export function parseCommandLine(
   const request: ConnectRequest = {
     type: value("type") ?? DEFAULT_TYPE,
     host: parseHost(host),
-    sshArgs: parseSshArgs(sshArgs ?? ""),
+    // What ssh reads first wins.
+    sshArgs: [sshArgs, profile?.sshArgs].flatMap((text) =>
+      parseSshArgs(text ?? "")
+    ),
     routes: uniqueRoutes(routes),
     pair: parsePairRequest(value("ip") ?? "any:any"),
     foreground: values.foreground === true,

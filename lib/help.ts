@@ -27,7 +27,8 @@ export function helpText(
        pvpn --stop [DEVICE] | --list
 A VPN through any SSH server: routes networks through SSH-HOST.
 
-SSH-HOST is [USER@]HOST as for ssh, a name in ~/.ssh/config included.
+SSH-HOST is [USER@]HOST as for ssh, a name in ~/.ssh/config included; @NAME
+stands for what /etc/pvpn/NAME.conf says, a profile.
 ROUTE is a network such as 192.168.0.0/16, an address, or default.
 SSH_ARGS in the environment holds more options for ssh.
 
