@@ -17,9 +17,10 @@ import {
   type CommandLine,
   parseCommandLine,
 } from "./lib/command_line.ts";
+import { PluginLoader } from "./lib/plugin_loader.ts";
 import { reconnect } from "./lib/reconnect.ts";
 import { Registry } from "./lib/registry.ts";
-import { formatList } from "./lib/status.ts";
+import { formatList, formatTypes } from "./lib/status.ts";
 import { callerOf } from "./lib/user.ts";
 import { VERSION } from "./lib/version.ts";
 import { plugins } from "./plugins/mod.ts";
@@ -60,8 +61,9 @@ function interruption(signals: readonly Deno.Signal[]): AbortSignal {
 }
 
 function requireRoot(command: Command): void {
-  const dry = command.action === "connect" && command.dryRun;
-  if (dry || Deno.uid() === 0) return;
+  const harmless = command.action === "types" ||
+    command.action === "connect" && command.dryRun;
+  if (harmless || Deno.uid() === 0) return;
   throw new PvpnError(
     ExitCode.notRoot,
     "only root can change this machine's network",
@@ -70,7 +72,11 @@ function requireRoot(command: Command): void {
 }
 
 async function run({ command, debug }: CommandLine, log: Log): Promise<void> {
-  const registry = new Registry(plugins);
+  const loader = new PluginLoader(
+    new SystemRunner(log),
+    Deno.env.get("PVPN_PLUGINS"),
+  );
+  const registry = new Registry(plugins, loader);
   if (command.action === "help") return print(helpText(registry.plugins));
   if (command.action === "version") return print(`pvpn ${VERSION}\n`);
   requireRoot(command);
@@ -94,6 +100,8 @@ async function run({ command, debug }: CommandLine, log: Log): Promise<void> {
     ),
   };
   switch (command.action) {
+    case "types":
+      return print(formatTypes(await registry.all()));
     case "list":
       return print(formatList(await env.dir.states()));
     case "reconnect":

@@ -20,6 +20,12 @@ export const COMMANDS: readonly string[] = [
 ];
 
 /**
+ * What plugins that are loaded at run time may run beside what the core and
+ * the built-in types do: programs that carry packets, of widespread use.
+ */
+export const PLUGIN_COMMANDS: readonly string[] = ["wg"];
+
+/**
  * The environment that programs get: what finds programs, keys and the
  * terminal. Nothing else passes from the caller (under sudo, from a user)
  * to what runs as root.

@@ -18,7 +18,7 @@ import { parseUserName } from "./user.ts";
 
 /** What the command line asks for. */
 export type Command =
-  | { readonly action: "help" | "version" | "list" }
+  | { readonly action: "help" | "version" | "list" | "types" }
   | { readonly action: "stop"; readonly device: string | undefined }
   | { readonly action: "reconnect"; readonly device: string }
   | {
@@ -99,9 +99,10 @@ export function parseCommandLine(
     if (extra === undefined) return;
     throw new UsageError(`"${extra}" cannot be there: ${why}`);
   };
-  if (values.list === true) {
-    none("--list takes no argument");
-    return { command: { action: "list" }, debug };
+  for (const action of ["list", "types"] as const) {
+    if (values[action] !== true) continue;
+    none(`--${action} takes no argument`);
+    return { command: { action }, debug };
   }
   for (const action of ["stop", "reconnect"] as const) {
     const given = value(action);

@@ -145,7 +145,7 @@ export async function connect(
   env: Environment,
 ): Promise<Connected> {
   const { runner, dir, log, signal } = env;
-  const plugin = env.registry.get(request.type);
+  const { plugin, file } = await env.registry.find(request.type);
   const mtu = request.mtu ?? plugin.mtu ?? DEFAULT_MTU;
   const user = await findUser(request.sshUser, env.caller, runner);
   await requireChecks(plugin, mtu, user, runner);
@@ -169,6 +169,7 @@ export async function connect(
     reconnects: 0,
     ...(hop === undefined ? {} : { firstHop: hop }),
     ...(user === undefined ? {} : { user }),
+    ...(file === undefined ? {} : { plugin: file }),
   };
   const claimed = runner.dry
     ? {

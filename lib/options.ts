@@ -82,6 +82,11 @@ export const OPTIONS: readonly Option[] = [
   },
   { long: "list", short: "l", help: "list the tunnels", group: "tunnels" },
   {
+    long: "types",
+    help: "list the tunnel types, those of plugins too",
+    group: "tunnels",
+  },
+  {
     long: "debug",
     short: "d",
     help: "print every command that is run, on both ends",

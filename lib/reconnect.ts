@@ -59,7 +59,6 @@ export async function retry(
 ): Promise<Keeper> {
   const { runner, log, signal } = env;
   const { state } = journal;
-  const plugin = env.registry.get(state.type);
   const me = await self(runner, ["true"]);
   const isProcess = (step: { kind: string }) => step.kind === "process";
   const lived = Date.now() - Date.parse(state.since ?? "");
@@ -72,8 +71,10 @@ export async function retry(
     await journal.undo(runner, isProcess);
     await pause(backoff(attempt), signal);
     try {
+      const found = await env.registry.find(state.type, state.plugin);
       const keeper = await bringUp({
-        ...{ journal, plugin, runner, log, signal },
+        ...{ journal, runner, log, signal },
+        plugin: found.plugin,
         config: await sshConfig(state.host, state.sshArgs, state.user, runner),
         aes: me.aes,
         pairs: [knownPair(state.pair)],

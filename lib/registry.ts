@@ -1,53 +1,120 @@
 /**
- * Tunnel types by name.
+ * Tunnel types by name: those of the program, and those that are loaded when
+ * somebody asks for them.
  *
  * @module
  */
-import { UsageError } from "./errors.ts";
+import { PvpnError, UsageError } from "./errors.ts";
+import { pluginFault, TYPE_REGEXP } from "./plugin_check.ts";
+import type { PluginLoader } from "./plugin_loader.ts";
 import type { TunnelPlugin } from "./tunnel.ts";
-import { INTERFACE_VERSION } from "./tunnel.ts";
 
 /** The type that is used where `-t` is not given. */
 export const DEFAULT_TYPE = "ppp";
 
+/** A tunnel type, and where it is from. */
+export interface Found {
+  /** The type. */
+  readonly plugin: TunnelPlugin;
+  /** The file that it was loaded from; none where the program has it. */
+  readonly file?: string;
+}
+
+/** A tunnel type that cannot be used. */
+export interface Broken {
+  /** Its name. */
+  readonly type: string;
+  /** Its file. */
+  readonly file: string;
+  /** Why not. */
+  readonly problem: string;
+}
+
 /** The tunnel types of a program. */
 export class Registry {
   readonly #plugins = new Map<string, TunnelPlugin>();
+  readonly #loader: PluginLoader | undefined;
 
   /**
-   * @param plugins The types; a later one of the same name is refused.
+   * @param plugins The types that the program has; a later one of the same
+   * name is refused.
+   * @param loader Loads others; without it, there are none.
    * @throws {TypeError} Where one is not written to this interface.
    */
-  constructor(plugins: readonly TunnelPlugin[]) {
+  constructor(plugins: readonly TunnelPlugin[], loader?: PluginLoader) {
+    this.#loader = loader;
     for (const plugin of plugins) {
-      const { type, version, device } = plugin;
-      if (!/^[a-z0-9][a-z0-9-]*$/.test(type) || this.#plugins.has(type)) {
-        throw new TypeError(`Cannot register tunnel type "${type}"`);
+      const fault = pluginFault(plugin) ??
+        (this.#plugins.has(plugin.type) ? "it is there already" : undefined);
+      if (fault !== undefined) {
+        const name = JSON.stringify(plugin?.type);
+        throw new TypeError(`Cannot register tunnel type ${name}: ${fault}`);
       }
-      if (version !== INTERFACE_VERSION || !/^[a-z]{1,8}$/.test(device)) {
-        throw new TypeError(`Cannot register "${type}": wrong interface`);
-      }
-      this.#plugins.set(type, plugin);
+      this.#plugins.set(plugin.type, plugin);
     }
   }
 
-  /** All types, in the order in which they were registered. */
+  /** All types that the program has, in the order of registration. */
   get plugins(): readonly TunnelPlugin[] {
     return [...this.#plugins.values()];
   }
 
   /**
-   * The plugin of a type.
+   * Finds a type, and loads it where the program does not have it.
    *
-   * @throws {UsageError} Where there is none; it names those that there are.
+   * @param type The type's name.
+   * @param file The file that it was loaded from before.
+   * @throws {PvpnError} Where there is none, or it cannot be used.
    */
-  get(type: string): TunnelPlugin {
+  async find(type: string, file?: string): Promise<Found> {
     const plugin = this.#plugins.get(type);
-    if (plugin !== undefined) return plugin;
-    const known = [...this.#plugins.keys()];
-    throw new UsageError(
-      `unknown tunnel type "${type}"`,
-      `the types are: ${known.join(", ")}; choose with -t TYPE`,
-    );
+    if (plugin !== undefined) return { plugin };
+    const known = `the types are: ${[...this.#plugins.keys()].join(", ")}` +
+      "; choose with -t TYPE";
+    if (!TYPE_REGEXP.test(type)) {
+      throw new UsageError(
+        `"${type}" is not a tunnel type: it has other characters than a-z, ` +
+          "0-9 and - in it",
+        known,
+      );
+    }
+    const found = file ?? await this.#loader?.find(type);
+    if (found === undefined || this.#loader === undefined) {
+      const looked = this.#loader?.folders.map((folder) => `${folder}/`) ?? [];
+      throw new UsageError(
+        `unknown tunnel type "${type}"`,
+        known,
+        ...looked.length > 0
+          ? [`no ${type}.js is in ${looked.join(", ")}`]
+          : [],
+      );
+    }
+    return {
+      plugin: await this.#loader.load(found, this.#commands()),
+      file: found,
+    };
+  }
+
+  /** All types, loaded ones too, and why those that cannot be used cannot. */
+  async all(): Promise<(Found | Broken)[]> {
+    const found: (Found | Broken)[] = this.plugins.map((plugin) => ({
+      plugin,
+    }));
+    for (const file of await this.#loader?.list() ?? []) {
+      const [type = ""] = file.split("/").at(-1)!.split(".");
+      if (this.#plugins.has(type)) continue; // never loaded
+      try {
+        found.push(await this.find(type, file));
+      } catch (error) {
+        if (!(error instanceof PvpnError)) throw error;
+        found.push({ type, file, problem: error.message });
+      }
+    }
+    return found;
+  }
+
+  /** The programs that the types of the program run. */
+  #commands(): readonly string[] {
+    return this.plugins.flatMap(({ commands }) => commands);
   }
 }

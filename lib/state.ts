@@ -37,6 +37,8 @@ export interface TunnelState {
   readonly device: string;
   /** The word after `-t`. */
   readonly type: string;
+  /** The file that the type was loaded from, where the program has it not. */
+  readonly plugin?: string;
   /** SSH-HOST. */
   readonly host: string;
   /** The words of `SSH_ARGS`. */
@@ -108,6 +110,7 @@ const CHECKS: Readonly<
   version: (value) => value === STATE_VERSION,
   device: (value) => isText(value) && DEVICE_REGEXP.test(value),
   type: (value) => isText(value) && /^[a-z0-9-]+$/.test(value),
+  plugin: optional((value) => isText(value) && /^\/.+\.js$/.test(value)),
   host: accepted(parseHost),
   sshArgs: (value) => isTexts(value) && accepted(() => checkSshArgs(value))(""),
   routes: (value) => isTexts(value) && value.every(accepted(parseRoute)),

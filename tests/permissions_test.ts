@@ -1,6 +1,6 @@
 /** Tests of what `./pvpn` is compiled to be allowed to do, and of that alone. */
 import { assert, assertEquals, assertFalse } from "@std/assert";
-import { COMMANDS } from "../lib/command.ts";
+import { COMMANDS, PLUGIN_COMMANDS } from "../lib/command.ts";
 import { plugins } from "../plugins/mod.ts";
 import { compileArgs, compileTask } from "../tools/compile.ts";
 import { ROOT, run, withDir } from "./tools_tree.ts";
@@ -23,7 +23,11 @@ Deno.test("deno.json compiles pvpn with explicit lists of permissions", async ()
 Deno.test("deno.json lets pvpn run what core and plugins declare", async () => {
   const flag = (await compileTask())
     .find((word) => word.startsWith("--allow-run="));
-  const declared = [COMMANDS, ...plugins.map((plugin) => plugin.commands)];
+  const declared = [
+    COMMANDS,
+    PLUGIN_COMMANDS,
+    ...plugins.map((plugin) => plugin.commands),
+  ];
   assertEquals(
     flag?.split("=")[1]?.split(",").sort(),
     [...new Set(declared.flat())].sort(),
