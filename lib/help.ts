@@ -41,7 +41,7 @@ ${lines("tunnels")}
 General:
 ${lines("general")}
 
-Types:
+Types (and those of plugins: pvpn --types):
 ${known}
 
 Examples:

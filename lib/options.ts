@@ -57,7 +57,8 @@ export const OPTIONS: readonly Option[] = [
   {
     long: "mtu",
     value: "BYTES",
-    help: "MTU of the tunnel, 576 to 16380 (default 1500)",
+    help: "MTU of the tunnel, 576 to 16380 (default: what the\n" +
+      "type has, mostly 1500)",
     group: "connect",
   },
   {

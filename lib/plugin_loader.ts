@@ -111,8 +111,9 @@ export class PluginLoader {
       url.pathname = path.replaceAll("%", "%25");
       module = await import(url.href);
     } catch (error) {
+      const said = error instanceof Error ? error.message : String(error);
       throw refused(
-        error instanceof Error ? error.message : String(error),
+        said.split("\n")[0]!,
         "it has to be JavaScript, and may import @pvpn/pvpn and files beside it",
         error,
       );

@@ -3,6 +3,7 @@ import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { ExitCode } from "../../lib/errors.ts";
 import { helpText } from "../../lib/help.ts";
 import { type Option, OPTIONS } from "../../lib/options.ts";
+import { PLUGIN_FOLDERS } from "../../lib/plugin_loader.ts";
 import { plugins } from "../../plugins/mod.ts";
 
 const read = (path: string) =>
@@ -35,7 +36,7 @@ Deno.test("pvpn(8) has every option with its value, and no other", async () => {
   }
 });
 
-Deno.test("pvpn(8) has every exit status, tunnel type and SSH_ARGS", async () => {
+Deno.test("pvpn(8) has every exit status, tunnel type, variable and folder", async () => {
   const page = await read("man/pvpn.8");
   for (const code of Object.values(ExitCode)) {
     assertStringIncludes(page, `\n.It ${code}\n`);
@@ -43,7 +44,12 @@ Deno.test("pvpn(8) has every exit status, tunnel type and SSH_ARGS", async () =>
   for (const { type } of plugins) {
     assertStringIncludes(page, `\n.It Cm ${type}\n`);
   }
-  assertStringIncludes(page, ".It Ev SSH_ARGS\n");
+  for (const name of ["PVPN_PLUGINS", "SSH_ARGS"]) {
+    assertStringIncludes(page, `.It Ev ${name}\n`);
+  }
+  for (const folder of PLUGIN_FOLDERS) {
+    assertStringIncludes(page, `Pa ${folder}\n`);
+  }
 });
 
 Deno.test("README.md names no option that pvpn does not have", async () => {

@@ -1,4 +1,10 @@
-import { assert, assertEquals, assertMatch, assertThrows } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertMatch,
+  assertRejects,
+  assertThrows,
+} from "@std/assert";
 import { UsageError } from "../../lib/errors.ts";
 import { DEFAULT_TYPE, Registry } from "../../lib/registry.ts";
 import { INTERFACE_VERSION, type TunnelPlugin } from "../../lib/tunnel.ts";
@@ -6,20 +12,25 @@ import { plugins } from "../../plugins/mod.ts";
 
 const plugin = (more: Record<string, unknown> = {}) => (
   {
-    ...{ version: INTERFACE_VERSION, type: "mine", device: "tun", summary: "" },
+    ...{
+      version: INTERFACE_VERSION,
+      type: "mine",
+      device: "tun",
+      summary: "a",
+    },
     ...{ commands: [], checks: () => [], open: () => Promise.reject() },
     ...more,
   } as TunnelPlugin
 );
 
-Deno.test("Registry gives a plugin by its type", () => {
+Deno.test("Registry gives a plugin by its type", async () => {
   const [one, two] = [plugin({ type: "one" }), plugin({ type: "two-2" })];
   const registry = new Registry([one, two]);
   assertEquals(registry.plugins, [one, two]);
-  assertEquals(registry.get("two-2"), two);
+  assertEquals(await registry.find("two-2"), { plugin: two });
 });
 
-Deno.test("Registry names the types that there are", () => {
+Deno.test("Registry names the types that there are", async () => {
   const registry = new Registry([
     plugin({ type: "one" }),
     plugin({ type: "two" }),
@@ -35,7 +46,7 @@ Deno.test("Registry names the types that there are", () => {
       "../one",
     ]
   ) {
-    const error = assertThrows(() => registry.get(type), UsageError);
+    const error = await assertRejects(() => registry.find(type), UsageError);
     assertMatch(error.hints.join(), /one, two.*-t TYPE/);
   }
 });
@@ -65,6 +76,13 @@ Deno.test("Registry refuses what is not written to this interface", () => {
   ) {
     assertThrows(() => new Registry([plugin({ version })]), TypeError);
   }
+  for (const nothing of [undefined, null, "ppp", 1, () => {}]) {
+    assertThrows(
+      () => new Registry([nothing as unknown as TunnelPlugin]),
+      TypeError,
+      "no default export",
+    );
+  }
   // A number is added, and the kernel takes 15 bytes.
   for (
     const device of ["", "tun0", "TUN", "a b", "a/b", "abcdefghi", "-a", "."]
@@ -78,9 +96,10 @@ Deno.test("Registry refuses what is not written to this interface", () => {
   }
 });
 
-Deno.test("Registry takes the plugins that are built in, and the default is one", () => {
+Deno.test("Registry takes the plugins that are built in, and the default is one", async () => {
   const registry = new Registry(plugins);
-  assertEquals(registry.get(DEFAULT_TYPE).type, DEFAULT_TYPE);
+  const { plugin, file } = await registry.find(DEFAULT_TYPE);
+  assertEquals([plugin.type, file], [DEFAULT_TYPE, undefined]);
   for (const { summary, type } of registry.plugins) {
     assert(summary.length > 0 && !summary.includes("\n"), type);
   }
