@@ -66,11 +66,11 @@ Deno.test("SystemRunner passes on the environment that is listed, and no more", 
     assert(got.includes("SSH_AUTH_SOCK=/agent"));
   }));
 
-Deno.test("the compiled program may read ENVIRONMENT, SSH_ARGS and who called", () => {
+Deno.test("the compiled program may read ENVIRONMENT, who called, SSH_ARGS and PVPN_PLUGINS", () => {
   const [, names = ""] = /--allow-env=(\S+)/.exec(denoJson.tasks.compile) ?? [];
   const allowed = names.split(",");
   assertEquals(
-    [...ENVIRONMENT, "SSH_ARGS", ...CALLER_VARIABLES].sort(),
+    [...ENVIRONMENT, "PVPN_PLUGINS", "SSH_ARGS", ...CALLER_VARIABLES].sort(),
     allowed.sort(),
   );
 });
