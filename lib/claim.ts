@@ -10,7 +10,7 @@ import { Journal, type StateDir } from "./journal.ts";
 import type { Lock } from "./lock.ts";
 import type { Log } from "./log.ts";
 import { alive, type ProcessId } from "./process.ts";
-import type { RoutingTable } from "./route.ts";
+import type { RoutingTable } from "./routing_table.ts";
 import { SLOTS, tableOf } from "./route_numbers.ts";
 import type { TunnelState } from "./state.ts";
 
@@ -88,14 +88,18 @@ function refuseConflicts(
       ["choose another pair with -i, or let one be chosen: -i any:any"],
     );
   }
-  if (!tunnel.routes.includes("default")) return;
-  const other = others.find(({ routes }) => routes.includes("default"));
-  if (other === undefined) return;
-  throw new PvpnError(
-    ExitCode.network,
-    `"${other.device}" has the default route already`,
-    [`stop it first: pvpn -S ${other.device}`],
-  );
+  for (const route of tunnel.routes) {
+    const other = others.find(({ routes }) => routes.includes(route));
+    if (other === undefined) continue;
+    const what = route === "default"
+      ? "the default route"
+      : `the route ${route}`;
+    throw new PvpnError(
+      ExitCode.network,
+      `"${other.device}" has ${what} already`,
+      [`stop it first: pvpn -S ${other.device}`],
+    );
+  }
 }
 
 async function freeDevice(

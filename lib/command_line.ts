@@ -3,10 +3,10 @@
  *
  * @module
  */
-import { parseRoute } from "./address.ts";
+import { formatRoute, parseRoute, type Prefix, type Route } from "./address.ts";
 import type { ConnectRequest } from "./connect.ts";
 import { UsageError } from "./errors.ts";
-import { type Split, split } from "./getopt.ts";
+import { isGiven, type Split, split } from "./getopt.ts";
 import { type Option, OPTIONS } from "./options.ts";
 import { parsePairRequest } from "./pair.ts";
 import { type Profile, readProfile } from "./profile.ts";
@@ -14,6 +14,7 @@ import { DEFAULT_TYPE } from "./registry.ts";
 import { DEVICE_REGEXP } from "./remote.ts";
 import { parseHost } from "./ssh.ts";
 import { parseSshArgs } from "./ssh_args.ts";
+import { IPV6_MODES, type Ipv6Mode, MIN_MTU_6 } from "./state.ts";
 import { parseUserName } from "./user.ts";
 
 /** What the command line asks for. */
@@ -43,7 +44,10 @@ const MAX_MTU = 16380;
 const flag = ({ long, short }: Option) =>
   short === undefined ? `--${long}` : `-${short}, --${long}`;
 
-/** Puts a profile where its name was typed; an option that was typed wins. */
+/**
+ * Puts a profile where its name was typed. An option that was typed wins, or is
+ * added where it may be repeated.
+ */
 function merge(typed: Split, profile: Profile): Split {
   try {
     // By itself, so that what is wrong in it is told of it.
@@ -55,9 +59,13 @@ function merge(typed: Split, profile: Profile): Split {
     throw new UsageError(`${profile.path}: ${error.message}`, ...error.hints);
   }
   const { values, words } = split(profile.args);
-  const given = Object.entries(typed.values).filter(([, value]) =>
-    value !== undefined && value !== false
-  );
+  const given = Object.entries(typed.values)
+    .filter(([, value]) => isGiven(value))
+    .map(([long, value]) => {
+      const first = values[long];
+      const both = Array.isArray(value) && Array.isArray(first);
+      return [long, both ? [...first, ...value] : value];
+    });
   return {
     values: { ...values, ...Object.fromEntries(given) },
     words: [...words, ...typed.words.slice(1)],
@@ -87,13 +95,19 @@ export function parseCommandLine(
     }
     return given;
   };
+  const list = (long: string): string[] => {
+    const given = values[long] as string[];
+    if (!given.includes("")) return given;
+    const option = OPTIONS.find((o) => o.long === long)!;
+    throw new UsageError(`${flag(option)} needs its value: ${option.value}`);
+  };
   const debug = values.debug === true;
   for (const action of ["help", "version"] as const) {
     if (values[action] === true) return { command: { action }, debug };
   }
   const none = (why: string) => {
     const option = OPTIONS.find(({ group, long }) =>
-      group === "connect" && ![undefined, false].includes(values[long] as false)
+      group === "connect" && isGiven(values[long])
     );
     const extra = words[0] ?? (option && `--${option.long}`);
     if (extra === undefined) return;
@@ -138,34 +152,59 @@ export function parseCommandLine(
     sshArgs: [sshArgs, profile?.sshArgs].flatMap((text) =>
       parseSshArgs(text ?? "")
     ),
-    routes: uniqueRoutes(routes),
+    routes: uniqueRoutes(routes.map(parseRoute)),
+    exclude: uniqueRoutes(list("exclude").map(parseExclude)),
+    ipv6: parseIpv6(value("ipv6")),
+    fallback: values["allow-fallback"] === true,
     pair: parsePairRequest(value("ip") ?? "any:any"),
     foreground: values.foreground === true,
     ...(mtu === undefined ? {} : { mtu: parseMtu(mtu) }),
     ...(firstHop === undefined ? {} : { firstHop }),
     ...(sshUser === undefined ? {} : { sshUser: parseUserName(sshUser) }),
   };
+  checkTogether(request);
   const dryRun = values["dry-run"] === true;
   return { command: { action: "connect", request, dryRun }, debug };
 }
 
-function uniqueRoutes(texts: readonly string[]): ConnectRequest["routes"] {
-  const routes = texts.map((text) => {
-    const route = parseRoute(text);
-    if (route !== "default" && route.family === 6) {
-      throw new UsageError(
-        `"${text}" is IPv6, which pvpn does not tunnel yet`,
-      );
-    }
-    return route;
-  });
+/** Refuses what cannot be meant together. */
+function checkTogether({ routes, exclude, mtu }: ConnectRequest): void {
+  const texts = routes.map(formatRoute);
+  const same = exclude.map(formatRoute).find((text) => texts.includes(text));
+  if (same !== undefined) {
+    throw new UsageError(`${same} is a ROUTE, and -x ${same} excludes it`);
+  }
+  const ipv6 = routes.find((r) => r !== "default" && r.family === 6);
+  if (ipv6 !== undefined && mtu !== undefined && mtu < MIN_MTU_6) {
+    throw new UsageError(
+      `--mtu ${mtu} is too small for ${formatRoute(ipv6)}`,
+      `IPv6 needs ${MIN_MTU_6} bytes at least`,
+    );
+  }
+}
+
+/** Each route once. */
+function uniqueRoutes<R extends Route>(routes: readonly R[]): R[] {
   const seen = new Set<string>();
   return routes.filter((route) => {
-    const key = route === "default"
-      ? route
-      : `${route.value.toString(16)}/${route.length}`;
+    const key = formatRoute(route);
     return !seen.has(key) && seen.add(key);
   });
+}
+
+function parseExclude(text: string): Prefix {
+  const route = parseRoute(text);
+  if (route !== "default") return route;
+  throw new UsageError(
+    `-x ${text} leaves nothing for the tunnel`,
+    "name a part of what is routed, such as -x 192.168.1.0/24",
+  );
+}
+
+function parseIpv6(text: string | undefined): Ipv6Mode {
+  const mode = IPV6_MODES.find((mode) => mode === (text ?? "tunnel"));
+  if (mode !== undefined) return mode;
+  throw new UsageError(`--ipv6 ${text} is none of ${IPV6_MODES.join(", ")}`);
 }
 
 function parseMtu(text: string): number {

@@ -3,19 +3,87 @@
  *
  * @module
  */
-import { formatAddress, type Route } from "./address.ts";
+import {
+  formatAddress,
+  parseRoute,
+  type Prefix,
+  type Route,
+} from "./address.ts";
 import type { Runner } from "./command.ts";
+import { ExitCode, PvpnError } from "./errors.ts";
 import type { Journal } from "./journal.ts";
 import { addLine, applyIp, IpError } from "./link.ts";
-import { formatPair } from "./pair.ts";
-import { coversServer, nexthopTo, planRoutes } from "./route.ts";
-import type { Server } from "./state.ts";
+import { formatPair, type Pair, parsePair6 } from "./pair.ts";
+import type { RemoteFacts } from "./remote.ts";
+import { planRoutes } from "./route.ts";
+import { MIN_MTU_6, type Server, type TunnelState } from "./state.ts";
 import type { Tunnel } from "./tunnel.ts";
 import type { IpStep, UndoStep } from "./undo.ts";
 import type { UpRequest } from "./up.ts";
 
 const same = (a: UndoStep) => (b: UndoStep) =>
   JSON.stringify(a) === JSON.stringify(b);
+
+// A device takes no word of the far end for its routes and addresses
+// (RFC 4861, 4862), and asks for none; what it has taken since it is up goes.
+// Addresses that were negotiated stay. All of this goes with the device.
+const SET_IPV6 = `
+conf=/proc/sys/net/ipv6/conf/$1
+[ -e "$conf" ] || exit 0
+if [ "$2" = off ]; then
+  echo 1 >"$conf/disable_ipv6"
+  exit
+fi
+echo 0 >"$conf/accept_ra"
+echo 0 >"$conf/autoconf"
+echo 1 >"$conf/addr_gen_mode"
+echo 0 >"$conf/disable_ipv6"
+if [ "$2" = keep ]; then
+  ip -6 route flush dev "$1" proto ra
+fi
+`.trim();
+
+/** The IPv6 pair, where the server's end has it too. */
+function pair6Of({ pair6 }: TunnelState, { ipv6 }: RemoteFacts) {
+  return ipv6 === "none" ? undefined : parsePair6(pair6 ?? "");
+}
+
+/**
+ * Whether, and why not, IPv6 goes through the tunnel.
+ *
+ * @throws {PvpnError} Where there is a network that needs it.
+ */
+function tellIpv6(
+  request: UpRequest,
+  routes: readonly Route[],
+  { ipv6 }: RemoteFacts,
+): void {
+  const { log, resume, journal: { state } } = request;
+  const { host, ipv6: mode, mtu, pair6 } = state;
+  const needs = routes.some((r) => r !== "default" && r.family === 6);
+  if (needs && ipv6 === "none") {
+    throw new PvpnError(
+      ExitCode.server,
+      `"${host}" has no IPv6 for the tunnel, which an IPv6 route needs`,
+      ["see, there: sysctl net.ipv6.conf.default.disable_ipv6"],
+    );
+  }
+  if (!routes.includes("default") || resume) return;
+  if (mode === "leave") {
+    log.warn("IPv6 is left outside of the tunnel, as --ipv6 leave says");
+  } else if (mode === "tunnel" && ipv6 === "way") {
+    log.info("IPv6 goes through the tunnel as well");
+  } else {
+    const why = mode === "block"
+      ? "as --ipv6 block says"
+      : pair6 === undefined
+      ? mtu < MIN_MTU_6 ? `it needs --mtu ${MIN_MTU_6}` : "there is none here"
+      : ipv6 === "none"
+      ? `"${host}" has none`
+      : `"${host}" has no way out for it`;
+    log.info(`IPv6 is blocked: ${why}`);
+  }
+}
 
 /**
  * Adds what is missing; each step is recorded before.
@@ -25,16 +93,28 @@ const same = (a: UndoStep) => (b: UndoStep) =>
  */
 export async function configure(
   request: UpRequest,
-  { remote: { pair }, negotiated = false }: Tunnel,
+  { remote, negotiated = false }: Tunnel,
   routes: readonly Route[],
   server: Server | undefined,
 ): Promise<void> {
   const { journal, resume, runner } = request;
-  const { device, slot, undo } = journal.state;
-  const nexthop = server !== undefined && coversServer(routes, server).byNetwork
-    ? await nexthopTo(server, device, runner)
-    : undefined;
-  const steps = planRoutes({ device, slot, pair, routes, server, nexthop });
+  const { device, slot, undo, exclude, ipv6 } = journal.state;
+  if (!runner.dry) tellIpv6(request, routes, remote);
+  const { pair } = remote;
+  const pair6 = pair6Of(journal.state, remote);
+  const steps = planRoutes({
+    ...{ device, slot, routes, server },
+    pairs: pair6 === undefined ? [pair] : [pair, pair6],
+    exclude: exclude.map(parseRoute).filter((r): r is Prefix =>
+      r !== "default"
+    ),
+    // Of IPv6, the server must have a default route itself.
+    default6: ipv6 === "leave"
+      ? "outside"
+      : remote.ipv6 === "way"
+      ? "open"
+      : "closed",
+  });
   const fresh = steps.filter((step) => !undo.some(same(step)));
   await journal.update({
     pair: formatPair(pair),
@@ -45,19 +125,19 @@ export async function configure(
   const lines = (family: 4 | 6) =>
     planned.filter(({ step }) => step.family === family)
       .map(({ line }) => line);
-  const address = [
-    ...["address", "add", formatAddress(pair.local)],
-    ...["peer", formatAddress(pair.peer), "dev", device],
-  ];
-  const link = [{ words: address }, {
-    words: ["link", "set", "dev", device, "up"],
-  }];
-  const keep = { keep: resume };
-  // What closes IPv6 first: it has no hole that another step must make.
+  await runner.change([
+    ...["sh", "-c", SET_IPV6, "pvpn", device],
+    pair6 === undefined ? "off" : negotiated ? "keep" : "on",
+  ]);
+  const up = { words: ["link", "set", "dev", device, "up"] };
+  const link6 = pair6 === undefined ? [] : [addressLine(device, pair6)];
+  const link4 = negotiated ? [] : [addressLine(device, pair)];
+  // IPv6 needs the device up before it has routes.
   const batches = [
-    { family: 6, lines: lines(6) },
-    { family: 4, lines: [...negotiated ? [] : link, ...lines(4)] },
+    { family: 6, lines: [...link6.length ? [up] : [], ...link6, ...lines(6)] },
+    { family: 4, lines: [...link4, up, ...lines(4)] },
   ] as const;
+  const keep = { keep: resume };
   let done = 0;
   try {
     for (const batch of batches) {
@@ -80,7 +160,13 @@ export async function configure(
   if (resume) await dropStale(journal, steps, runner);
 }
 
-/** Takes back the pin of a server that has another address now. */
+function addressLine(device: string, { local, peer }: Pair) {
+  const ends = [formatAddress(local), "peer", formatAddress(peer)];
+  const more = local.family === 6 ? ["nodad"] : [];
+  return { words: ["address", "add", ...ends, "dev", device, ...more] };
+}
+
+/** Takes back what is not planned any more: the server, or its IPv6, changed. */
 async function dropStale(
   journal: Journal,
   steps: readonly IpStep[],

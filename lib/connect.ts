@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { formatRoute, type Route } from "./address.ts";
+import { formatRoute, type Prefix, type Route } from "./address.ts";
 import { claim, type NewTunnel, pretend, recover } from "./claim.ts";
 import { missingProgram, type Runner } from "./command.ts";
 import { ExitCode, PvpnError } from "./errors.ts";
@@ -13,16 +13,22 @@ import type { Log } from "./log.ts";
 import {
   candidatePairs,
   formatPair,
+  formatPair6,
   type Pair,
   type PairRequest,
+  randomPair6,
 } from "./pair.ts";
 import { resolveFirstHop } from "./peer.ts";
 import { self } from "./process.ts";
 import type { Registry } from "./registry.ts";
-import { parseRoutingTable, SHOW_ROUTES } from "./route.ts";
+import {
+  checkRoutes,
+  parseRoutingTable,
+  SHOW_ROUTES,
+} from "./routing_table.ts";
 import { configArgv, parseConfig, type SshConfig } from "./ssh.ts";
 import { explainSshFailure } from "./ssh_failure.ts";
-import { STATE_VERSION } from "./state.ts";
+import { type Ipv6Mode, MIN_MTU_6, STATE_VERSION } from "./state.ts";
 import { DEFAULT_MTU, type TunnelPlugin } from "./tunnel.ts";
 import { bringUp } from "./up.ts";
 import { asUser, type Caller, findUser, identity, type User } from "./user.ts";
@@ -37,6 +43,12 @@ export interface ConnectRequest {
   readonly sshArgs: readonly string[];
   /** What goes through the tunnel. */
   readonly routes: readonly Route[];
+  /** What of that does not. */
+  readonly exclude: readonly Prefix[];
+  /** What becomes of IPv6 under `default`. */
+  readonly ipv6: Ipv6Mode;
+  /** Whether the routes open while the tunnel is down. */
+  readonly fallback: boolean;
   /** The pair of addresses. */
   readonly pair: PairRequest;
   /** MTU of both devices, in bytes; without it, the type's. */
@@ -100,10 +112,14 @@ export async function sshConfig(
 async function requireChecks(
   plugin: TunnelPlugin,
   mtu: number,
+  ipv6: boolean,
   user: User | undefined,
   runner: Runner,
 ): Promise<void> {
-  const options = { device: "", mtu, resume: false, ...identity(user) };
+  const options = {
+    ...{ device: "", mtu, ipv6, resume: false },
+    ...identity(user),
+  };
   for (const check of plugin.checks(options)) {
     if (await check.passes((argv, how) => runner.query(argv, how))) continue;
     throw new PvpnError(
@@ -114,11 +130,22 @@ async function requireChecks(
   }
 }
 
+/** Whether the tunnel is to carry IPv6, on a machine that has it or not. */
+function carriesIpv6(
+  { routes, ipv6, mtu }: ConnectRequest & { mtu: number },
+  here: boolean,
+): boolean {
+  return mtu >= MIN_MTU_6 &&
+    routes.some((route) =>
+      route === "default" ? here && ipv6 === "tunnel" : route.family === 6
+    );
+}
+
 /** What is found out before the first change, all at once. */
 async function survey(
   request: ConnectRequest,
   user: User | undefined,
-  { runner }: Environment,
+  { runner, log }: Environment,
 ) {
   const { host, sshArgs, firstHop, pair, routes } = request;
   const [me, config, hop] = await Promise.all([
@@ -129,6 +156,7 @@ async function survey(
       : resolveFirstHop(firstHop, user, runner),
   ]);
   const routing = parseRoutingTable(me.stdout);
+  checkRoutes(routes, request.exclude, routing, log);
   const networks = routes.filter((route) => route !== "default");
   const pairs = candidatePairs(pair, routing.taken, networks);
   return { me, routing, config, hop, pairs };
@@ -145,10 +173,17 @@ export async function connect(
   env: Environment,
 ): Promise<Connected> {
   const { runner, dir, log, signal } = env;
+  if (request.fallback) {
+    log.warn(
+      "while the tunnel is down, its traffic goes out in clear, as " +
+        "--allow-fallback says",
+    );
+  }
   const { plugin, file } = await env.registry.find(request.type);
   const mtu = request.mtu ?? plugin.mtu ?? DEFAULT_MTU;
   const user = await findUser(request.sshUser, env.caller, runner);
-  await requireChecks(plugin, mtu, user, runner);
+  const wants6 = { ...request, mtu };
+  await requireChecks(plugin, mtu, carriesIpv6(wants6, true), user, runner);
   if (!runner.dry) await recover(dir, runner, log);
   const { me, routing, config, hop, pairs } = await survey(
     request,
@@ -162,6 +197,12 @@ export async function connect(
     host: request.host,
     sshArgs: request.sshArgs,
     routes: request.routes.map(formatRoute),
+    exclude: request.exclude.map(formatRoute),
+    ipv6: request.ipv6,
+    ...(carriesIpv6(wants6, routing.ipv6)
+      ? { pair6: formatPair6(randomPair6()) }
+      : {}),
+    fallback: request.fallback,
     mtu,
     pair: formatPair(request.pair),
     phase: "connecting",

@@ -26,6 +26,7 @@ export function split(args: readonly string[]): Split {
   const parsed = parseArgs(longOptions(args), {
     boolean: OPTIONS.filter(isFlag).map(({ long }) => long),
     string: ["_", ...OPTIONS.filter((o) => !isFlag(o)).map(({ long }) => long)],
+    collect: OPTIONS.filter((o) => o.repeatable).map(({ long }) => long),
   });
   return { values: parsed, words: parsed._.map(String) };
 }
@@ -67,6 +68,13 @@ function shortOptions(arg: string): string[] {
     }
   }
   return words;
+}
+
+/** Whether an option's value is more than what stands for none. */
+export function isGiven(value: unknown): boolean {
+  return Array.isArray(value)
+    ? value.length > 0
+    : value !== undefined && value !== false;
 }
 
 /** The number of edits between two words (Levenshtein). */

@@ -16,6 +16,8 @@ export interface Option {
   readonly value?: string;
   /** Whether the value may be left out. */
   readonly optional?: boolean;
+  /** Whether it may be given more than once. */
+  readonly repeatable?: boolean;
   /** What it does, in one or two lines. */
   readonly help: string;
   /** Under which heading `--help` lists it; not at all without. */
@@ -52,6 +54,26 @@ export const OPTIONS: readonly Option[] = [
     value: "USER",
     help: "whose ssh runs, with that user's keys, agent and\n" +
       "configuration (under sudo, yours)",
+    group: "connect",
+  },
+  {
+    long: "exclude",
+    short: "x",
+    value: "NETWORK",
+    repeatable: true,
+    help: "keep NETWORK out of the tunnel; can be repeated",
+    group: "connect",
+  },
+  {
+    long: "ipv6",
+    value: "MODE",
+    help: "IPv6 under default: tunnel, which blocks it where\n" +
+      "the server has none; block; or leave",
+    group: "connect",
+  },
+  {
+    long: "allow-fallback",
+    help: "let its traffic out in clear while it is down",
     group: "connect",
   },
   {

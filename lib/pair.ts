@@ -1,6 +1,6 @@
 /**
- * The pair of IPv4 addresses that a tunnel has: one on this machine, one on
- * the server.
+ * The pairs of addresses that a tunnel has, one a family: one address on this
+ * machine, one on the server.
  *
  * @module
  */
@@ -73,6 +73,36 @@ export function parsePairRequest(text: string): PairRequest {
     throw new UsageError(`both ends of the pair "${text}" are the same`);
   }
   return { local: parseHalf(local, text), peer: parseHalf(peer, text) };
+}
+
+/**
+ * A pair of a unique local network of its own: 40 random bits (RFC 4193,
+ * 3.2.2), which collide with nothing.
+ */
+export function randomPair6(): Pair {
+  const random = crypto.getRandomValues(new Uint8Array(5));
+  const net = BigInt(`0xfd${random.toHex()}`) << 80n;
+  const address = (end: bigint): Address => ({ family: 6, value: net | end });
+  return { local: address(1n), peer: address(2n) };
+}
+
+/** The text form of an IPv6 pair in a state file: `LOCAL,PEER`. */
+export function formatPair6({ local, peer }: Pair): string {
+  return `${formatAddress(local)},${formatAddress(peer)}`;
+}
+
+/**
+ * Reads what {@linkcode formatPair6} gives.
+ *
+ * @returns `undefined` where it is not a pair of unique local addresses.
+ */
+export function parsePair6(text: string): Pair | undefined {
+  const [local, peer, ...more] = text.split(",").map(parseAddress);
+  const unique = (address: Address | undefined): address is Address =>
+    address?.family === 6 && address.value >> 121n === 0x7en;
+  return unique(local) && unique(peer) && more.length === 0
+    ? { local, peer }
+    : undefined;
 }
 
 /** A random number from 0 up to, not including, `below`. */

@@ -10,6 +10,7 @@ import { Journal } from "./journal.ts";
 import type { Keeper } from "./keeper.ts";
 import { type Pair, parsePairRequest } from "./pair.ts";
 import { self } from "./process.ts";
+import type { UndoStep } from "./undo.ts";
 import { bringUp } from "./up.ts";
 
 /** The longest time between two tries, in milliseconds. */
@@ -60,13 +61,19 @@ export async function retry(
   const { runner, log, signal } = env;
   const { state } = journal;
   const me = await self(runner, ["true"]);
-  const isProcess = (step: { kind: string }) => step.kind === "process";
+  const isProcess = (step: UndoStep) => step.kind === "process";
+  const isRule = (step: UndoStep) =>
+    step.kind === "ip" && step.object === "rule";
   const lived = Date.now() - Date.parse(state.since ?? "");
   await journal.update({
     phase: "reconnecting",
     owner: me.id,
   });
   let tries = 0;
+  if (state.fallback) {
+    log.warn(`"${state.device}" is down: what it carried goes out in clear`);
+    await journal.undo(runner, isRule);
+  }
   for (let attempt = lived < SHORT ? 1 : 0;; attempt++) {
     await journal.undo(runner, isProcess);
     await pause(backoff(attempt), signal);

@@ -22,6 +22,11 @@ export interface RemoteFacts {
   readonly device: string;
   /** The pair in use, from this machine's side. */
   readonly pair: Pair;
+  /**
+   * What IPv6 the server has for the tunnel: none; its own end; or a way for
+   * packets to leave it by (a default route, and forwarding).
+   */
+  readonly ipv6: "none" | "peer" | "way";
   /** What the tunnel type's script told: all of its `reports`. */
   readonly told: Readonly<Record<string, string>>;
   /** The server's own resolvers, where it was asked for them. */
@@ -82,7 +87,7 @@ export class RemoteReader {
     if (!line.startsWith(mark)) return false;
     const text = line.slice(mark.length);
     if (text === "ready") return this.#facts();
-    const [, key, value] = /^([a-z]+)=(.{0,512})$/.exec(text) ?? [];
+    const [, key, value] = /^([a-z][a-z0-9]*)=(.{0,512})$/.exec(text) ?? [];
     if (key === "error") throw remoteError(value ?? "", this.#errors);
     if (key === undefined || !this.#keep(key, value ?? "")) {
       throw nonsense(`the line "${text.slice(0, 64)}"`);
@@ -122,9 +127,14 @@ export class RemoteReader {
     for (const key of this.#reports.keys()) {
       if (!this.#told.has(key)) throw nonsense(`no report "${key}"`);
     }
+    const ipv6 = this.#values.get("ipv6") ?? "none";
+    if (ipv6 !== "none" && ipv6 !== "peer" && ipv6 !== "way") {
+      throw nonsense(`"${ipv6.slice(0, 64)}" as its IPv6`);
+    }
     return {
       device,
       pair: offered,
+      ipv6,
       told: Object.fromEntries(this.#told),
       ...this.#resolvers(),
     };

@@ -6,6 +6,7 @@
  *
  * @module
  */
+import { formatAddress } from "./address.ts";
 import { formatPair, type Pair } from "./pair.ts";
 import { quoteAll } from "./quote.ts";
 
@@ -67,6 +68,8 @@ export interface RemoteRequest {
   readonly mtu: number;
   /** The pairs to choose from; the first that collides with nothing wins. */
   readonly pairs: readonly Pair[];
+  /** The IPv6 pair, where the tunnel is to carry IPv6. */
+  readonly pair6: Pair | undefined;
   /**
    * Whether this session takes over from one of ours that died, and that the
    * server may not have missed yet: its addresses are taken away from it.
@@ -90,11 +93,11 @@ set -f
 PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
 LC_ALL=C
 export PATH LC_ALL
-token=$1 mtu=$2 resume=$3
+token=$1 mtu=$2 resume=$3 local6=$5 peer6=$6
 [ "$4" = quiet ] || { PS4='+ server: '; set -x; }
-pairs=$5
-shift 5
-index= changed= ready= begun= parts= undo_parts=
+pairs=$7
+shift 7
+index= changed= changed6= ready= begun= parts= undo_parts=
 
 say() { printf '%s %s\\n' "$token" "$*" >&2; }
 fail() { say "error=$*"; exit 1; }
@@ -107,6 +110,8 @@ undo() {
     index_of "$device"
     if [ "$i" = "$index" ]; then
       ip address delete "$local" peer "$peer" dev "$device"
+      [ -z "$changed6" ] ||
+        ip address delete "$local6" peer "$peer6" dev "$device"
       ip link set dev "$device" mtu "$old_mtu" $old_state
     fi
   fi
@@ -132,16 +137,16 @@ taken() {
   done
 }
 release() {
-  ip -4 -o address show to "$local" | while read -r _ old _ mine _ theirs _; do
-    [ "$mine $theirs" = "$local $peer/32" ] || continue
-    ip address delete "$local" peer "$peer" dev "$old" && ip link set dev "$old" down
+  ip -o address show to "$1" | while read -r _ old _ mine _ theirs _; do
+    [ "$mine $theirs" = "$1 $2/$3" ] || continue
+    ip address delete "$1" peer "$2" dev "$old" && ip link set dev "$old" down
   done
 }
 address() {
   by=
   for pair in $pairs; do
     peer=\${pair%:*} local=\${pair#*:}
-    [ "$resume" = new ] || release
+    [ "$resume" = new ] || release "$local" "$peer" 32
     by=$(taken "$local" "$peer")
     [ -n "$by" ] || return 0
   done
@@ -154,9 +159,21 @@ up() {
   } 2>&1) || fail ip $why
 }
 
+# What IPv6 the tunnel can have: one end of a pair, and a way out for more.
+up6() {
+  [ -n "$local6" ] || return 0
+  [ "$resume" = new ] || release "$local6" "$peer6" 128
+  way6=$(ip -6 route get 2000:: 2>/dev/null) || way6=
+  changed6=yes
+  ip address add "$local6" peer "$peer6" dev "$1" nodad 2>/dev/null || return 0
+  read -r forward </proc/sys/net/ipv6/conf/all/forwarding
+  [ -n "$way6" ] && [ "$forward" != 0 ] && say ipv6=way || say ipv6=peer
+}
+
 report() {
   for part in $parts; do "$part" "$1"; done
   ready=yes
+  up6 "$1"
   say "device=$1"
   say "local=$local"
   say "peer=$peer"
@@ -188,6 +205,7 @@ export function remoteCommand(
   request: RemoteRequest,
 ): string {
   const { device, hold, undo = ":", args = [] } = script;
+  const { pair6 } = request;
   const texts = [
     SCRIPT,
     ...(request.parts ?? []).map(({ text }) => text),
@@ -207,6 +225,9 @@ export function remoteCommand(
     String(request.mtu),
     request.resume ? "resume" : "new",
     request.trace ? "trace" : "quiet",
+    ...pair6 === undefined
+      ? ["", ""]
+      : [formatAddress(pair6.peer), formatAddress(pair6.local)],
     request.pairs.map(formatPair).join(" "),
     ...args,
   ]);

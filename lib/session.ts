@@ -147,7 +147,7 @@ class CommandEcho {
     const text = line.replaceAll("\\\\", "\\");
     const whole = expected === text;
     this.#next = whole ? this.#next + 1 : 0;
-    return whole || text !== "" && expected?.startsWith(text) === true;
+    return whole || expected?.startsWith(text) === true;
   }
 }
 

@@ -6,7 +6,7 @@
  */
 import { parseAddress, parseRoute } from "./address.ts";
 import { ExitCode, PvpnError } from "./errors.ts";
-import { parsePairRequest } from "./pair.ts";
+import { parsePair6, parsePairRequest } from "./pair.ts";
 import type { ProcessId } from "./process.ts";
 import { DEVICE_REGEXP } from "./remote.ts";
 import { isPriority, metricOf, tableOf } from "./route_numbers.ts";
@@ -20,6 +20,15 @@ export const STATE_VERSION = 1;
 
 /** Where a tunnel stands. */
 export type Phase = "connecting" | "up" | "reconnecting";
+
+/** The smallest MTU with which there is IPv6, in bytes (RFC 8200). */
+export const MIN_MTU_6 = 1280;
+
+/** What becomes of IPv6 under `default`. */
+export type Ipv6Mode = typeof IPV6_MODES[number];
+
+/** The values of `--ipv6`. */
+export const IPV6_MODES = ["tunnel", "block", "leave"] as const;
 
 /** The real peer of the ssh process. */
 export interface Server {
@@ -45,6 +54,14 @@ export interface TunnelState {
   readonly sshArgs: readonly string[];
   /** ROUTEs, as typed. */
   readonly routes: readonly string[];
+  /** What `-x` named: parts of the routes that are not the tunnel's. */
+  readonly exclude: readonly string[];
+  /** What `--ipv6` says. */
+  readonly ipv6: Ipv6Mode;
+  /** The IPv6 pair, `LOCAL,PEER`, where the tunnel is to carry IPv6. */
+  readonly pair6?: string;
+  /** Whether the routes open while the tunnel is down. */
+  readonly fallback: boolean;
   /** MTU of the device, in bytes. */
   readonly mtu: number;
   /**
@@ -114,6 +131,12 @@ const CHECKS: Readonly<
   host: accepted(parseHost),
   sshArgs: (value) => isTexts(value) && accepted(() => checkSshArgs(value))(""),
   routes: (value) => isTexts(value) && value.every(accepted(parseRoute)),
+  exclude: (value) =>
+    isTexts(value) &&
+    value.every((text) => text !== "default" && accepted(parseRoute)(text)),
+  ipv6: (value) => (IPV6_MODES as readonly unknown[]).includes(value),
+  pair6: optional((value) => isText(value) && parsePair6(value) !== undefined),
+  fallback: (value) => typeof value === "boolean",
   mtu: isCount,
   slot: isCount,
   phase: (value) =>

@@ -42,6 +42,8 @@ export interface TunnelOptions {
   readonly device: string;
   /** MTU of both devices, in bytes. */
   readonly mtu: number;
+  /** Whether the devices are to carry IPv6 beside IPv4. */
+  readonly ipv6: boolean;
   /**
    * Whether the tunnel was up before and lost its connection: what survived
    * (a persistent device) is there and recorded already.

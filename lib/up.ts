@@ -12,7 +12,7 @@ import type { Journal } from "./journal.ts";
 import type { Keeper } from "./keeper.ts";
 import { applyIp, IpError, type IpLine } from "./link.ts";
 import type { Log } from "./log.ts";
-import type { Pair } from "./pair.ts";
+import { type Pair, parsePair6 } from "./pair.ts";
 import {
   newToken,
   remoteCommand,
@@ -96,6 +96,7 @@ async function bringUpWith(
 ): Promise<Keeper | undefined> {
   const { journal, plugin, resume, runner, signal } = request;
   const { device, mtu, user } = journal.state;
+  const ipv6 = journal.state.pair6 !== undefined;
   const routes = journal.state.routes.map(parseRoute);
   let carrier: Carrier | undefined;
   const servers = new Map<Keeper | undefined, Promise<Server | undefined>>();
@@ -108,7 +109,7 @@ async function bringUpWith(
     },
   });
   const tunnel = await plugin.open(context, {
-    ...{ device, mtu, resume },
+    ...{ device, mtu, ipv6, resume },
     ...identity(user),
   });
   if (carrier === undefined && !runner.dry) {
@@ -157,7 +158,8 @@ function pluginContext(
       )),
     ssh(options, script, pairs = request.pairs) {
       const { resume, verbose: trace } = request;
-      const remote = { token: newToken(), mtu, pairs, resume, trace };
+      const pair6 = parsePair6(journal.state.pair6 ?? "");
+      const remote = { token: newToken(), mtu, pairs, pair6, resume, trace };
       const command = remoteCommand(script, remote);
       sent = { remote, script, command };
       const argv = sessionArgv({ host, args: sshArgs }, {
@@ -176,6 +178,7 @@ function pluginContext(
         return {
           device: "(chosen there)",
           pair: remote.pairs[0]!,
+          ipv6: remote.pair6 === undefined ? "none" : "way",
           told: Object.fromEntries(keys.map((key) => [key, `(its ${key})`])),
         };
       }

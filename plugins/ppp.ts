@@ -44,7 +44,7 @@ const DATABASE = "/run/pppd2.tdb";
  */
 const OPTIONS = [
   ...["nodetach", "noauth", "local", "asyncmap", "0"],
-  ...["noccp", "novj", "nodefaultroute", "noipv6"],
+  ...["noccp", "novj", "nodefaultroute"],
   // A link that answers nothing for 30 s is dead: as with ssh's ServerAlive.
   ...["lcp-echo-interval", "10", "lcp-echo-failure", "3"],
   // Seconds until what got lost is sent again; before, it was 3.
@@ -91,7 +91,9 @@ command -v pppd >/dev/null 2>&1 || fail pppd 127
 [ -e ${DATABASE} ] || litter=${DATABASE}
 exec 4>&1
 {
-  pppd notty logfd 3 mtu "$mtu" mru "$mtu" "$local:$peer" ${
+  ipv6=noipv6
+  [ -z "$local6" ] || ipv6=+ipv6
+  pppd notty logfd 3 mtu "$mtu" mru "$mtu" "$local:$peer" $ipv6 ${
     quoteAll(OPTIONS)
   } 3>&1 2>&1 1>&4 4>&-
   echo "exit $?"
@@ -170,11 +172,11 @@ function explain(status: number): PvpnError | undefined {
 
 // What pppd says of a link that is all right.
 const CHATTER_REGEXP =
-  /^pppd: (?:Using interface |Connect: |(?:local|remote) +IP address |Modem hangup|Connection terminated|Terminating on signal|Connect time |Sent \d|Hangup |$)/;
+  /^pppd: (?:Using interface |Connect: |(?:local|remote) +(?:IP|LL) address |Modem hangup|Connection terminated|Terminating on signal|Connect time |Sent \d|Hangup |$)/;
 
 async function connect(
   context: TunnelContext,
-  { device, mtu }: TunnelOptions,
+  { device, mtu, ipv6 }: TunnelOptions,
   pair: Pair,
 ): Promise<RemoteFacts> {
   const ssh = context.ssh([], SCRIPT, [pair]);
@@ -186,6 +188,7 @@ async function connect(
     ...["silent", "pty", `exec ${quoteAll(ssh)} 2>&3`],
     ...["unit", device.slice("ppp".length), addresses],
     ...["mtu", String(mtu), "mru", String(mtu), ...OPTIONS],
+    ...[ipv6 ? "+ipv6" : "noipv6"],
   ], {
     explain,
     chatter: CHATTER_REGEXP,

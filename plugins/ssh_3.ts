@@ -16,13 +16,6 @@ import {
 
 const TUN_NODE = "/dev/net/tun";
 
-// The tunnel carries IPv4. A kernel with IPv6 would take a router's word for
-// its routes from the far end (RFC 4861), and ask for it. Goes with the device.
-const NO_IPV6 = `
-file=/proc/sys/net/ipv6/conf/$1/disable_ipv6
-[ ! -e "$file" ] || echo 1 >"$file"
-`.trim();
-
 const tunNode: Check = {
   name: `${TUN_NODE} on this machine`,
   hint: "modprobe tun; in a container, ask for the device",
@@ -54,7 +47,7 @@ export const ssh3: TunnelPlugin = {
   type: "ssh-3",
   summary: "OpenSSH's own tunnel; needs PermitTunnel there",
   device: "tun",
-  commands: ["ip", "sh", "ssh"],
+  commands: ["ip", "ssh"],
 
   checks: (options) => [
     tunNode,
@@ -74,11 +67,6 @@ export const ssh3: TunnelPlugin = {
       `tuntap add dev ${device} mode tun user ${uid}`,
       `link set dev ${device} mtu ${mtu}`,
     ]);
-    // Before the core sets it up; ssh need not wait for it.
-    const closed = made?.then(() =>
-      context.change([], ["sh", "-c", NO_IPV6, "pvpn", device])
-    );
-    closed?.catch(() => {}); // awaited below, or the tunnel failed anyway
     const unit = device.slice("tun".length);
     // The server's unit is any: sshd takes a free one, or the one that
     // tunnel="N" in authorized_keys gives, and says which in SSH_TUNNEL.
@@ -90,7 +78,6 @@ export const ssh3: TunnelPlugin = {
       },
     );
     const remote = await context.carry(argv, { prepared: made });
-    await closed;
     return { remote };
   },
 };

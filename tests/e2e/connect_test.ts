@@ -55,18 +55,6 @@ test("pvpn root@server default carries everything but its own connection", async
   assertEquals(await uplink.stop(), []);
 });
 
-test("default keeps IPv6 in, on-link addresses excepted", async (lab) => {
-  const { client } = lab;
-  assertEquals(await reach(client, ADDRESS.public6), { from: ADDRESS.client6 });
-  await using _ = await up(lab, ["root@server", "default"]);
-  for (const address of [ADDRESS.public6, ADDRESS.inet6]) {
-    const { error = "" } = await reach(client, address);
-    assertMatch(error, /unreachable|No route to host/);
-    assertMatch(await way(client, address), /unreachable|No route to host/);
-  }
-  assertEquals(await way(client, ADDRESS.server6), "c0");
-});
-
 test("default keeps outside only ssh to a server behind a router", async (lab) => {
   const { client } = lab;
   const args = [`root@${ADDRESS.serverInside}`, "default"];

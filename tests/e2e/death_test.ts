@@ -45,7 +45,10 @@ labTest(
     await lab.client.ok([...PING, ADDRESS.public]);
     const uplinks = ["c0", "c1"];
     // What a cable says to itself: ARP, neighbours, multicast groups.
-    const filter = ["not arp and not icmp6 and not dst net ff02::/16"];
+    const filter = [
+      "not arp and not dst net ff02::/16 and " +
+      "not (icmp6 and ip6[40] >= 133 and ip6[40] <= 137)",
+    ];
     const captures = await Promise.all(
       uplinks.map((device) => capture(lab.client, device, filter)),
     );
@@ -57,9 +60,7 @@ labTest(
       assertEquals(await killAll(lab, /^ssh$/), 1);
       await eventually(lab.client, [...PING, ADDRESS.public], 15_000);
     }
-    // One that cannot connect answers, it does not hang: fail closed.
-    const v6 = await lab.client.run([...PING, ADDRESS.public6]);
-    assert(v6.code !== 0);
+    await eventually(lab.client, [...PING, ADDRESS.public6], 15_000);
     for (const child of floods) child.kill("SIGKILL");
     await Promise.all(floods.map((child) => child.output()));
     const packets = (await Promise.all(captures.map((c) => c.stop()))).flat();

@@ -122,9 +122,9 @@ test("a server that never gets ready is given up in time", async (lab) => {
   const restore = await login(lab, "/bin/bash", HANGS);
   await lab.startSshd(["AcceptEnv LC_CASE"]);
   const port = await silent(lab.server);
-  const hangs = (name: string) => {
+  const hangs = (name: string, index: number) => {
     const SSH_ARGS = `-o "SetEnv=LC_CASE=${name}"`;
-    return connect(lab, ["root@server", "10.88.0.0/24"], {
+    return connect(lab, ["root@server", `10.88.${index}.0/24`], {
       env: { SSH_ARGS },
       timeout: 35_000,
     });

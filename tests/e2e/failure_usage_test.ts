@@ -48,9 +48,13 @@ const USAGE: Record<string, Failure> = {
     args: [...SSH_3, HOST, "010.0.0.0/8"],
     error: /"010\.0\.0\.0\/8" is not a route/,
   },
-  "an IPv6 route": {
-    args: [...SSH_3, HOST, "fd88::/64"],
-    error: /"fd88::\/64" is IPv6/,
+  "an IPv6 route that is none": {
+    args: [...SSH_3, HOST, "fd88::1/64"],
+    error: /"fd88::1\/64" is not a network/,
+  },
+  "an exclude of everything": {
+    args: [...SSH_3, "-x", "default", HOST, "default"],
+    error: /leaves nothing for the tunnel/,
   },
   "a route that is a command": {
     args: [...SSH_3, HOST, "$(touch x)"],

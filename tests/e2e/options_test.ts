@@ -3,7 +3,15 @@ import { assert, assertEquals, assertMatch } from "@std/assert";
 import { ADDRESS, type Lab } from "../lab/lab.ts";
 import { pvpn, pvpnBinary } from "../lab/pvpn.ts";
 import { reach } from "../lab/reach.ts";
-import { connect, SSH_3, suite, Tunnel, unchanged, up } from "./helpers.ts";
+import {
+  beside,
+  connect,
+  SSH_3,
+  suite,
+  Tunnel,
+  unchanged,
+  up,
+} from "./helpers.ts";
 
 const test = suite({ jump: false, openTun: true });
 
@@ -53,7 +61,7 @@ test("-d shows what is run on both ends", async (lab) => {
 
 /** The here-documents and command lines that a dry run printed. */
 function commands(text: string): string[] {
-  return text.split(/^(?=ip -[46] |ssh )/m);
+  return text.split(/^(?=ip -[46] |ssh |sh )/m);
 }
 
 async function pasted(lab: Lab, args: readonly string[]): Promise<string[]> {
@@ -61,7 +69,7 @@ async function pasted(lab: Lab, args: readonly string[]): Promise<string[]> {
     lab,
     () => connect(lab, ["-n", ...args]),
   );
-  assertEquals({ code, stderr }, { code: 0, stderr: "" });
+  assertEquals({ code, stderr: beside(stderr) }, { code: 0, stderr: "" });
   return commands(stdout);
 }
 

@@ -1,8 +1,8 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import { claim, type NewTunnel, pretend, recover } from "../../lib/claim.ts";
+import { claim, pretend, recover } from "../../lib/claim.ts";
 import { StateDir } from "../../lib/journal.ts";
 import { silentLog } from "../../lib/log.ts";
-import type { RoutingTable } from "../../lib/route.ts";
+import type { RoutingTable } from "../../lib/routing_table.ts";
 import type { TunnelState } from "../../lib/state.ts";
 import type { IpStep, UndoStep } from "../../lib/undo.ts";
 import { batch, change, FakeRunner, query, withRunner } from "./fake_runner.ts";
@@ -14,14 +14,14 @@ import {
   within,
   withProcess,
 } from "./helpers.ts";
+import { NEW } from "./sample_state.ts";
 
-const TUNNEL: NewTunnel = {
-  ...{ version: 1, type: "ssh-3", host: "h", sshArgs: [], routes: [] },
-  ...{ mtu: 1500, phase: "connecting", reconnects: 0 },
-};
+const { device: _, slot: __, undo: ___, ...TUNNEL } = NEW;
 // No machine has devices of this name.
 const PREFIX = "pvpntest";
-const FREE: RoutingTable = { taken: [], tables: new Set() };
+const FREE: RoutingTable = {
+  ...{ taken: [], main: [], ipv6: false, tables: new Set() },
+};
 
 const withState = (use: (dir: StateDir) => Promise<void>) =>
   withDir((path) => use(new StateDir(`${path}/state`)));
@@ -61,12 +61,12 @@ Deno.test("claim() passes over tables that have somebody's routes in them", () =
     const tables = new Set(["10000", "10001", "10003", "main"]);
     const slots = [];
     for (let i = 0; i < 2; i++) {
-      slots.push((await claimed(dir, {}, { taken: [], tables })).slot);
+      slots.push((await claimed(dir, {}, { ...FREE, tables })).slot);
     }
     assertEquals(slots, [2, 4]);
     const all = new Set(Array.from({ length: 1000 }, (_, i) => `${10000 + i}`));
     const error = await failureOf(() =>
-      claimed(dir, {}, { taken: [], tables: all })
+      claimed(dir, {}, { ...FREE, tables: all })
     );
     assertEquals(error.code, 7);
   }));

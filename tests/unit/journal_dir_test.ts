@@ -1,13 +1,7 @@
 import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { Journal, StateDir } from "../../lib/journal.ts";
-import type { TunnelState } from "../../lib/state.ts";
 import { failureOf, withDir, within } from "./helpers.ts";
-
-const STATE: TunnelState = {
-  ...{ version: 1, device: "tun0", type: "ssh-3", host: "h", sshArgs: [] },
-  ...{ routes: [], mtu: 1500, slot: 0, phase: "connecting", reconnects: 0 },
-  undo: [],
-};
+import { NEW as STATE } from "./sample_state.ts";
 
 /** Lends a state folder that is made, and can be removed. */
 const withState = (use: (dir: StateDir) => Promise<void>) =>

@@ -2,16 +2,11 @@ import { assert, assertEquals, assertMatch } from "@std/assert";
 import { PvpnError } from "../../lib/errors.ts";
 import { Journal, StateDir } from "../../lib/journal.ts";
 import { parseSshArgs } from "../../lib/ssh_args.ts";
-import type { TunnelState } from "../../lib/state.ts";
 import { deleteLink, type UndoStep } from "../../lib/undo.ts";
 import { batch, withRunner } from "./fake_runner.ts";
 import { failureOf, onlyPvpnError, withDir } from "./helpers.ts";
+import { NEW as STATE } from "./sample_state.ts";
 
-const STATE: TunnelState = {
-  ...{ version: 1, device: "tun0", type: "ssh-3", host: "h", sshArgs: [] },
-  ...{ routes: [], mtu: 1500, slot: 0, phase: "connecting", reconnects: 0 },
-  undo: [],
-};
 const rule = (priority: number): UndoStep => ({
   ...{ kind: "ip", family: 4, object: "rule" },
   words: ["priority", `1000${priority}`],

@@ -5,6 +5,7 @@ import { UsageError } from "../../lib/errors.ts";
 import { OPTIONS } from "../../lib/options.ts";
 import { type Command, parseCommandLine } from "../../lib/command_line.ts";
 import { onlyPvpnError } from "./helpers.ts";
+import { REQUEST } from "./sample_state.ts";
 
 const parse = (...args: string[]) => parseCommandLine(args, undefined);
 const command = (...args: string[]): Command => parse(...args).command;
@@ -79,10 +80,7 @@ Deno.test("parseCommandLine() has defaults for all but the host", () => {
   assertEquals(command("h"), {
     action: "connect",
     dryRun: false,
-    request: {
-      ...{ type: "ppp", host: "h", sshArgs: [], routes: [] },
-      ...{ pair: { local: "any", peer: "any" }, foreground: false },
-    },
+    request: REQUEST,
   });
   assertEquals(parse("h").debug, false);
 });

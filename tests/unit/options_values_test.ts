@@ -86,10 +86,33 @@ Deno.test("parseCommandLine() takes each route once", () => {
   assertEquals(routes.map(formatRoute), ["10.0.0.0/8", "default", "192.0.2.1"]);
 });
 
-Deno.test("parseCommandLine() says that IPv6 cannot be routed yet", () => {
+Deno.test("parseCommandLine() takes IPv6 routes, but not with an MTU too small for them", () => {
   for (const route of ["2001:db8::/32", "::1", "2000::/3"]) {
-    assertMatch(refused("h", route).message, /IPv6/);
+    assertEquals(request("h", route).routes.map(formatRoute), [route]);
+    const error = refused("--mtu", "1279", "h", "default", route);
+    assertMatch(error.message, /too small/);
   }
+});
+
+Deno.test("parseCommandLine() takes -x as often as it is given", () => {
+  const { exclude } = request(
+    ...["-x", "192.168.1.0/24", "--exclude=10.1.2.3", "-xfd00::/8"],
+    ...["-x", "10.1.2.3/32", "h", "default"],
+  );
+  assertEquals(exclude.map(formatRoute), [
+    ...["192.168.1.0/24", "10.1.2.3", "fd00::/8"],
+  ]);
+  assertMatch(refused("-x", "default", "h").message, /leaves nothing/);
+  assertMatch(refused("-x", "10.0.0.0/8", "h", "10.0.0.0/8").message, /-x/);
+  assertMatch(refused("-x", "10.0.0.1/8", "h").message, /bits set/);
+  assertMatch(refused("h", "-x").message, /needs its value/);
+});
+
+Deno.test("parseCommandLine() takes three words for --ipv6", () => {
+  for (const mode of ["tunnel", "block", "leave"]) {
+    assertEquals(request("--ipv6", mode, "h").ipv6, mode);
+  }
+  assertMatch(refused("--ipv6", "off", "h").message, /none of tunnel, block/);
 });
 
 Deno.test("parseCommandLine() refuses a command line without a host", () => {

@@ -5,6 +5,7 @@ import { ExitCode, UsageError } from "../../lib/errors.ts";
 import { OPTIONS } from "../../lib/options.ts";
 import { parseProfile, readProfile } from "../../lib/profile.ts";
 import { onlyPvpnError, Seeded, withDir } from "./helpers.ts";
+import { REQUEST } from "./sample_state.ts";
 
 const PATH = "/etc/pvpn/work.conf";
 const WORK = `
@@ -37,10 +38,10 @@ const refused = (text: string, ...args: string[]): UsageError =>
 
 Deno.test("a profile is a command line, one option a line", () => {
   assertEquals(request(WORK, ["@work"]), {
+    ...REQUEST,
     ...{ type: "ssh-3", host: "root@work", mtu: 1400, sshUser: "alice" },
     sshArgs: ["-p", "2222", "-i", "my key", "-4"],
     routes: ["192.168.0.0/16", "10.1.0.0/16", "10.2.0.0/16"],
-    pair: { local: "any", peer: "any" },
     foreground: true,
   });
   assertEquals(request("host h\r\nroute default\r\n", ["@work"]).routes, [
@@ -65,6 +66,9 @@ Deno.test("what is typed beside a profile wins, and routes are added", () => {
   assertEquals([got.mtu, got.type, got.foreground], [1300, "ppp", true]);
   assertEquals(got.routes.at(-1), "10.9.0.0/16");
   assertEquals(got.routes.length, 4);
+  const more = "host h\nexclude 10.1.0.0/16";
+  const { exclude } = request(more, ["@work", "-x", "10.2.0.0/16"]);
+  assertEquals(exclude.map(formatRoute), ["10.1.0.0/16", "10.2.0.0/16"]);
   // The first value wins in ssh.
   assertEquals(got.sshArgs.slice(0, 4), ["-p", "22", "-p", "2222"]);
   assertEquals(request("host h", ["-f", "@work"]).foreground, true);

@@ -241,6 +241,42 @@ scriptTest("undoes all when a part fails, and leaves sshd alone", {
   assertEquals(session.sshd(), "1\n");
 });
 
+const PAIR6 = "fd01::1,fd01::2";
+const UP6 = "address add fd01::2 peer fd01::1 dev lo nodad";
+const forwards = Deno.readTextFileSync(
+  "/proc/sys/net/ipv6/conf/all/forwarding",
+).trim() !== "0";
+
+scriptTest(
+  "gives its device an IPv6 address where it is asked to, and takes it back",
+  {
+    pair6: PAIR6,
+  },
+  async (session) => {
+    const way = "-6 route get 2000::";
+    const { ipv6 } = await session.facts();
+    assertEquals(ipv6, forwards ? "way" : "peer");
+    assertEquals(changes(session), [...UP, way, UP6].sort());
+    await session.end();
+    const undone = [...UNDONE, "address delete fd01::2 peer fd01::1 dev lo"];
+    assertEquals(changes(session), [...UP, way, UP6, ...undone].sort());
+  },
+);
+
+scriptTest("tells that it has no way out for IPv6", {
+  pair6: PAIR6,
+  ip: "case $* in *get*) echo 'Network is unreachable' >&2; exit 2 ;; esac",
+}, async (session) => {
+  assertEquals((await session.facts()).ipv6, "peer");
+});
+
+scriptTest("goes on without IPv6 where there is none", {
+  pair6: PAIR6,
+  ip: "case $* in address\\ add\\ fd*) exit 2 ;; esac",
+}, async (session) => {
+  assertEquals((await session.facts()).ipv6, "none");
+});
+
 scriptTest("shows what it runs, marked as the server's, when it is asked to", {
   trace: true,
 }, async (session) => {

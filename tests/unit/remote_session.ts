@@ -1,5 +1,5 @@
 /** Runs the server's script as sshd would, with an `ip` of ours. */
-import { type Pair, parsePairRequest } from "../../lib/pair.ts";
+import { type Pair, parsePair6, parsePairRequest } from "../../lib/pair.ts";
 import { type RemoteFacts, RemoteReader } from "../../lib/remote.ts";
 import {
   newToken,
@@ -23,6 +23,8 @@ export interface ServerOptions {
   /** `$SSH_TUNNEL`; lo, which is everywhere, without. */
   readonly device?: string;
   readonly pairs?: readonly string[];
+  /** The IPv6 pair, as in a state file. */
+  readonly pair6?: string;
   readonly resume?: boolean;
   /** What a tunnel type brings, instead of what ssh-3 does. */
   readonly script?: Partial<RemoteScript>;
@@ -68,6 +70,7 @@ export async function withSession(
     const request = {
       token: newToken(),
       mtu: 1400,
+      pair6: parsePair6(options.pair6 ?? ""),
       resume: options.resume ?? false,
       trace: options.trace ?? false,
       parts: options.parts ?? [],

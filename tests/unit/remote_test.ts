@@ -12,14 +12,12 @@ import {
   type RemoteRequest,
 } from "../../lib/remote_script.ts";
 import { onlyPvpnError, Seeded, system } from "./helpers.ts";
+import { REMOTE } from "./sample_state.ts";
 
 const pair = (text: string) => parsePairRequest(text) as Pair;
 const REQUEST: RemoteRequest = {
-  token: "pvpn-0123",
-  mtu: 1500,
+  ...REMOTE,
   pairs: [pair("10.1.0.1:10.1.0.2"), pair("10.2.0.1:10.2.0.2")],
-  resume: false,
-  trace: false,
 };
 // As seen from the server.
 const GOOD = ["device=tun3", "local=10.2.0.2", "peer=10.2.0.1"];
@@ -253,7 +251,7 @@ Deno.test("remoteCommand() is one exec, its values words of their own", async ()
   ]);
   const [script = "", ...values] = stdout.split("\0");
   assertEquals(values, [
-    ...["pvpn", "pvpn-0123", "1500", "resume", "trace"],
+    ...["pvpn", "pvpn-0123", "1500", "resume", "trace", "", ""],
     ...["10.1.0.1:10.1.0.2 10.2.0.1:10.2.0.2", "a b", "'", ""],
   ]);
   for (const value of ["pvpn-0123", "10.1.0.1", "1500"]) {

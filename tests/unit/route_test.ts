@@ -1,27 +1,30 @@
-import { tableOf } from "../../lib/route_numbers.ts";
-import { assertEquals, assertThrows } from "@std/assert";
-import { parseRoute } from "../../lib/address.ts";
-import { PvpnError } from "../../lib/errors.ts";
-import { type Pair, parsePairRequest } from "../../lib/pair.ts";
+import { assertEquals } from "@std/assert";
+import { parseRoute, type Prefix } from "../../lib/address.ts";
+import { type Pair, parsePair6, parsePairRequest } from "../../lib/pair.ts";
+import { planRoutes, type RouteRequest } from "../../lib/route.ts";
 import {
-  coversServer,
-  planRoutes,
-  type RouteRequest,
-} from "../../lib/route.ts";
+  isPriority,
+  prioritiesOf,
+  SITE_PRIORITY,
+  tableOf,
+} from "../../lib/route_numbers.ts";
 import { parseUndoStep } from "../../lib/undo.ts";
-import { onlyPvpnError } from "./helpers.ts";
 
 const SERVER = { address: "192.0.2.1", port: 22 };
+const PAIR = parsePairRequest("10.1.0.1:10.1.0.2") as Pair;
+const PAIR6 = parsePair6("fd01::1,fd01::2")!;
 
 /** The plan for some routes, as lines of `ip -FAMILY ... add`. */
 function plan(
   routes: readonly string[],
-  more: Partial<RouteRequest> = {},
+  { exclude = [], ...more }: Omit<Partial<RouteRequest>, "exclude"> & {
+    exclude?: readonly string[];
+  } = {},
 ): string[] {
   const steps = planRoutes({
-    ...{ device: "tun0", slot: 3, server: SERVER, nexthop: undefined },
-    pair: parsePairRequest("10.1.0.1:10.1.0.2") as Pair,
-    routes: routes.map(parseRoute),
+    ...{ device: "tun0", slot: 3, server: SERVER, pairs: [PAIR] },
+    ...{ default6: "closed", routes: routes.map(parseRoute) },
+    exclude: exclude.map((text) => parseRoute(text) as Prefix),
     ...more,
   });
   for (const step of steps) {
@@ -33,126 +36,144 @@ function plan(
   }
   return steps.map(({ family, object, words }) =>
     `-${family} ${object} ${words.join(" ")}`
+      .replace(/ proto(col)? kernel$/, " !")
   );
 }
 
+const METRIC = "metric 4278198275 table 10003 !";
+const VIA = "via 10.1.0.2 dev tun0 onlink table 10003 !";
+const SITES = ["10.0.0.0/8", "100.64.0.0/10", "169.254.0.0/16"]
+  .concat("172.16.0.0/12", "192.168.0.0/16")
+  .map((to) =>
+    `-4 rule priority 11001 to ${to} table main suppress_prefixlength 0 !`
+  );
+const SITES6 = ["fc00::/7", "fe80::/10"].map((to) =>
+  `-6 rule priority 11001 to ${to} table main suppress_prefixlength 0 !`
+);
+const CLOSED6 = `-6 route unreachable ::/0 ${METRIC}`;
 const DEFAULT = [
-  "-4 route unreachable default metric 4278198275 table 10003",
-  "-4 route default via 10.1.0.2 dev tun0 table 10003",
-  "-4 rule priority 11000 table main suppress_prefixlength 0",
-  "-6 rule priority 11000 to fc00::/7 table main suppress_prefixlength 0",
-  "-6 rule priority 11000 to fe80::/10 table main suppress_prefixlength 0",
-  "-6 rule priority 11001 unreachable",
-  "-4 rule priority 11001 table 10003",
+  `-4 route unreachable 0.0.0.0/0 ${METRIC}`,
+  `-4 route 0.0.0.0/0 ${VIA}`,
 ];
-const PIN = "priority 10003 to 192.0.2.1/32 ipproto tcp dport 22 table";
+const RULES6 = [...SITES6, "-6 rule priority 11002 table 10003 !"];
+const RULES4 = [...SITES, "-4 rule priority 11002 table 10003 !"];
+const STEP = [
+  "-4 rule priority 11003 iif tun0 nop !",
+  "-4 rule priority 11000 to 192.0.2.1/32 ipproto tcp dport 22 goto 11003 !",
+];
 
 Deno.test("planRoutes() plans nothing for no routes", () => {
   assertEquals(plan([]), []);
+  assertEquals(plan([], { exclude: ["10.0.0.0/8"] }), []);
 });
 
 Deno.test("planRoutes() routes all but the connection itself, and closes before it opens", () => {
-  assertEquals(plan(["default"]), [`-4 rule ${PIN} main`, ...DEFAULT]);
-});
-
-Deno.test("planRoutes() pins the whole address where the port is not known", () => {
-  assertEquals(plan(["default"], { server: { address: "192.0.2.1" } }), [
-    ...["-4 rule priority 10003 to 192.0.2.1/32 table main", ...DEFAULT],
+  assertEquals(plan(["default"]), [
+    ...[CLOSED6, ...DEFAULT, ...RULES6, ...STEP, ...RULES4],
   ]);
 });
 
-Deno.test("planRoutes() pins an IPv6 server with an IPv6 rule, before IPv6 is closed", () => {
-  const lines = plan(["default"], {
-    server: { address: "2001:db8::1", port: 22 },
-  });
-  assertEquals(lines, [
-    "-6 rule priority 10003 to 2001:db8::1/128 ipproto tcp dport 22 table main",
-    ...DEFAULT,
+Deno.test("planRoutes() routes IPv6 under default where it may, or leaves it alone", () => {
+  const pairs = [PAIR, PAIR6];
+  const via = "via fd01::2 dev tun0 onlink table 10003 !";
+  assertEquals(plan(["default"], { pairs, default6: "open" }), [
+    ...[CLOSED6, `-6 route ::/0 ${via}`, ...DEFAULT],
+    ...[...RULES6, ...STEP, ...RULES4],
+  ]);
+  assertEquals(plan(["default"], { pairs, default6: "closed" })[1], DEFAULT[0]);
+  assertEquals(plan(["default"], { pairs, default6: "outside" }), [
+    ...[...DEFAULT, ...STEP, ...RULES4],
   ]);
 });
 
-Deno.test("planRoutes() needs no pin for a server that is no other machine", () => {
+Deno.test("planRoutes() steps over its rules with the whole address where the port is not known", () => {
+  const lines = plan(["default"], { server: { address: "192.0.2.1" } });
+  assertEquals(
+    lines.filter((line) => line.includes("goto")),
+    ["-4 rule priority 11000 to 192.0.2.1/32 goto 11003 !"],
+  );
+});
+
+Deno.test("planRoutes() steps over IPv6 rules with an IPv6 server", () => {
+  const server = { address: "2001:db8::1", port: 22 };
+  assertEquals(plan(["default"], { server }), [
+    ...[CLOSED6, ...DEFAULT, "-6 rule priority 11003 iif tun0 nop !"],
+    "-6 rule priority 11000 to 2001:db8::1/128 ipproto tcp dport 22 " +
+    "goto 11003 !",
+    ...[...RULES6, ...RULES4],
+  ]);
+});
+
+Deno.test("planRoutes() needs no step for a server that is no other machine", () => {
   for (const address of ["127.0.0.1", "127.9.9.9", "::1"]) {
-    assertEquals(plan(["default"], { server: { address, port: 22 } }), DEFAULT);
+    assertEquals(
+      plan(["default"], { server: { address, port: 22 } }),
+      [CLOSED6, ...DEFAULT, ...RULES6, ...RULES4],
+    );
   }
 });
 
-Deno.test("planRoutes() gives each network an unreachable twin, longest first", () => {
+Deno.test("planRoutes() gives each network an unreachable twin and a rule, longest first", () => {
   assertEquals(plan(["10.0.0.0/8", "198.51.100.7", "10.20.0.0/16"]), [
-    "-4 route unreachable 198.51.100.7/32 metric 4278198275",
-    "-4 route 198.51.100.7/32 via 10.1.0.2 dev tun0",
-    "-4 route unreachable 10.20.0.0/16 metric 4278198275",
-    "-4 route 10.20.0.0/16 via 10.1.0.2 dev tun0",
-    "-4 route unreachable 10.0.0.0/8 metric 4278198275",
-    "-4 route 10.0.0.0/8 via 10.1.0.2 dev tun0",
+    `-4 route unreachable 198.51.100.7/32 ${METRIC}`,
+    `-4 route 198.51.100.7/32 ${VIA}`,
+    `-4 route unreachable 10.20.0.0/16 ${METRIC}`,
+    `-4 route 10.20.0.0/16 ${VIA}`,
+    `-4 route unreachable 10.0.0.0/8 ${METRIC}`,
+    `-4 route 10.0.0.0/8 ${VIA}`,
+    "-4 rule priority 10001 to 198.51.100.7/32 table 10003 !",
+    "-4 rule priority 10049 to 10.20.0.0/16 table 10003 !",
+    "-4 rule priority 10073 to 10.0.0.0/8 table 10003 !",
   ]);
 });
 
-Deno.test("planRoutes() leads to a server inside of a network by the way it has", () => {
-  const routed = [
-    "-4 route unreachable 192.0.0.0/8 metric 4278198275",
-    "-4 route 192.0.0.0/8 via 10.1.0.2 dev tun0",
+Deno.test("planRoutes() closes an IPv6 network that has no pair", () => {
+  assertEquals(plan(["fd88::/64"]), [
+    `-6 route unreachable fd88::/64 ${METRIC}`,
+    "-6 rule priority 10193 to fd88::/64 table 10003 !",
+  ]);
+});
+
+Deno.test("planRoutes() steps over each network that has the server in it", () => {
+  const goto = (from: number, to: number) => [
+    `-4 rule priority ${to} iif tun0 nop !`,
+    `-4 rule priority ${from} to 192.0.2.1/32 ipproto tcp dport 22 goto ${to} !`,
   ];
-  assertEquals(
-    plan(["192.0.0.0/8"], {
-      nexthop: { gateway: "198.51.100.1", device: "eth0" },
-    }),
-    [
-      "-4 route 192.0.2.1/32 via 198.51.100.1 dev eth0 table 10003",
-      `-4 rule ${PIN} 10003`,
-      ...routed,
-    ],
-  );
-  assertEquals(plan(["192.0.0.0/8"], { nexthop: { device: "eth0" } }), [
-    "-4 route 192.0.2.1/32 dev eth0 table 10003",
-    `-4 rule ${PIN} 10003`,
-    ...routed,
+  const lines = plan(["192.0.0.0/8", "192.0.2.1", "10.0.0.0/8"]);
+  assertEquals(lines.filter((line) => line.includes("rule")), [
+    ...goto(10000, 10002),
+    "-4 rule priority 10001 to 192.0.2.1/32 table 10003 !",
+    ...goto(10072, 10074),
+    "-4 rule priority 10073 to 192.0.0.0/8 table 10003 !",
+    "-4 rule priority 10073 to 10.0.0.0/8 table 10003 !",
   ]);
 });
 
-Deno.test("planRoutes() refuses to route the connection into itself", () => {
-  const error = assertThrows(() => plan(["192.0.2.1"]), PvpnError);
-  assertEquals(error.code, 7);
-});
-
-Deno.test("planRoutes() pins once for default and a network with the server in it", () => {
-  const lines = plan(["default", "192.0.0.0/8"], {
-    nexthop: { device: "eth0" },
+Deno.test("planRoutes() lets the lookup go on for what is excluded", () => {
+  const lines = plan(["10.0.0.0/8"], {
+    exclude: ["10.9.0.0/16", "fd00::/8", "192.0.2.0/24"],
   });
-  assertEquals(
-    lines.filter((line) => line.includes("priority 10003")).length,
-    1,
-  );
-  assertEquals(lines[1], `-4 rule ${PIN} 10003`);
-  assertEquals(lines.slice(-7), DEFAULT);
+  assertEquals(lines.filter((line) => line.includes("throw")), [
+    "-4 route throw 10.9.0.0/16 table 10003 !",
+    "-4 route throw 192.0.2.0/24 table 10003 !",
+  ]);
 });
 
-Deno.test("coversServer() looks at each route", () => {
-  const covers = (...routes: string[]) =>
-    coversServer(routes.map(parseRoute), SERVER);
-  assertEquals(covers(), { byDefault: false, byNetwork: false });
-  assertEquals(covers("default"), { byDefault: true, byNetwork: false });
-  assertEquals(covers("192.0.2.0/24"), { byDefault: false, byNetwork: true });
-  assertEquals(covers("192.0.3.0/24"), { byDefault: false, byNetwork: false });
-});
-
-Deno.test("planRoutes() plans no step that a state file cannot hold, whatever a device is called", () => {
-  // The kernel takes all but "/", ":" and blanks.
-  for (
-    const device of [
-      "wlan0.7",
-      "br-0",
-      "a_b",
-      "wlan+0",
-      "a#b",
-      "a;b",
-      "\u00e9th0",
-    ]
-  ) {
-    onlyPvpnError(() => plan(["192.0.0.0/8"], { nexthop: { device } }), device);
+Deno.test("priorities are pvpn's own, of three for each length, longest first", () => {
+  const of = (text: string) => prioritiesOf(parseRoute(text) as Prefix);
+  assertEquals(of("2001:db8::1"), {
+    step: 10000,
+    table: 10001,
+    landing: 10002,
+  });
+  assertEquals(of("8000::/1").landing, 10383);
+  const all = { family: 6, value: 0n, length: 0 } as const;
+  assertEquals(prioritiesOf(all).table - 1, SITE_PRIORITY);
+  for (const value of Object.values(prioritiesOf(all))) {
+    assertEquals(isPriority(value), true);
   }
-});
-
-Deno.test("tableOf() gives each slot its own table", () => {
+  assertEquals([9999, 11004, 10000.5, NaN].map(isPriority), [
+    ...[false, false, false, false],
+  ]);
   assertEquals([tableOf(0), tableOf(999)], [10000, 10999]);
 });

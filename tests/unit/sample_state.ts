@@ -1,5 +1,29 @@
-/** A tunnel's state, for tests to change. */
+/** Samples of what goes through the core, for tests to change. */
+import type { ConnectRequest } from "../../lib/connect.ts";
+import { type Pair, parsePairRequest } from "../../lib/pair.ts";
+import type { RemoteRequest } from "../../lib/remote_script.ts";
 import type { TunnelState } from "../../lib/state.ts";
+
+/** What `pvpn HOST` asks for. */
+export const REQUEST: ConnectRequest = {
+  ...{ type: "ppp", host: "h", sshArgs: [], routes: [], exclude: [] },
+  ...{ ipv6: "tunnel", fallback: false, foreground: false },
+  pair: { local: "any", peer: "any" },
+};
+
+/** What a session asks of the server. */
+export const REMOTE: RemoteRequest = {
+  ...{ token: "pvpn-0123", mtu: 1500, resume: false, trace: false },
+  ...{ pairs: [parsePairRequest("10.1.0.1:10.1.0.2") as Pair] },
+  pair6: undefined,
+};
+
+/** The state of a tunnel that has only just been claimed. */
+export const NEW: TunnelState = {
+  ...{ version: 1, device: "tun0", type: "ssh-3", host: "h", sshArgs: [] },
+  ...{ routes: [], exclude: [], ipv6: "tunnel", fallback: false, mtu: 1500 },
+  ...{ slot: 0, phase: "connecting", reconnects: 0, undo: [] },
+};
 
 /** A state with all of its parts. */
 export const STATE: TunnelState = {
@@ -9,6 +33,10 @@ export const STATE: TunnelState = {
   host: "root@proxy",
   sshArgs: ["-p", "2222", "-i", "my key"],
   routes: ["default", "192.168.0.0/16", "192.0.2.1"],
+  exclude: ["192.168.1.0/24"],
+  ipv6: "tunnel",
+  pair6: "fd01:203:405::1,fd01:203:405::2",
+  fallback: false,
   mtu: 1500,
   slot: 3,
   phase: "up",
@@ -30,7 +58,7 @@ export const STATE: TunnelState = {
       ...{ kind: "ip", family: 6, object: "rule" },
       words: [
         "priority",
-        "11000",
+        "11001",
         "table",
         "main",
         "suppress_prefixlength",

@@ -3,19 +3,13 @@ import { assertEquals } from "@std/assert";
 import { PvpnError } from "../../lib/errors.ts";
 import { Journal } from "../../lib/journal.ts";
 import type { Log } from "../../lib/log.ts";
-import { type Pair, parsePairRequest } from "../../lib/pair.ts";
-import { remoteCommand, type RemoteRequest } from "../../lib/remote_script.ts";
+import { remoteCommand } from "../../lib/remote_script.ts";
 import { type Carrier, carry, type SessionContext } from "../../lib/session.ts";
 import type { TunnelState } from "../../lib/state.ts";
 import { change, FakeProcess, FakeRunner } from "./fake_runner.ts";
 import { failureOf, within } from "./helpers.ts";
+import { REMOTE as REQUEST } from "./sample_state.ts";
 
-const REQUEST: RemoteRequest = {
-  token: "pvpn-0123",
-  mtu: 1500,
-  pairs: [parsePairRequest("10.1.0.1:10.1.0.2") as Pair],
-  ...{ resume: false, trace: false },
-};
 /** A tunnel type's part of the script. */
 export const SCRIPT = {
   device: "device=${SSH_TUNNEL:-}",

@@ -1,17 +1,12 @@
 import { assertEquals } from "@std/assert";
 import { formatList } from "../../lib/status.ts";
 import type { TunnelState } from "../../lib/state.ts";
+import { NEW } from "./sample_state.ts";
 
 const STATE: TunnelState = {
-  ...{
-    version: 1,
-    device: "tun0",
-    type: "ssh-3",
-    host: "root@proxy",
-    sshArgs: [],
-  },
-  ...{ routes: ["default"], mtu: 1500, slot: 0, phase: "up", reconnects: 0 },
-  ...{ pair: "10.1.0.1:10.1.0.2", undo: [] },
+  ...NEW,
+  ...{ host: "root@proxy", routes: ["default"], phase: "up" },
+  pair: "10.1.0.1:10.1.0.2",
 };
 
 Deno.test("formatList() aligns one line a tunnel, and tells problems below", () => {
