@@ -5,7 +5,8 @@
  * @module
  */
 import { DryRunner, SystemRunner } from "./lib/command.ts";
-import { connect, type Environment, rollBack } from "./lib/connect.ts";
+import { connect } from "./lib/connect.ts";
+import { type Environment, rollBack } from "./lib/environment.ts";
 import { disconnect, disconnectAll } from "./lib/disconnect.ts";
 import { ExitCode, InterruptedError, PvpnError } from "./lib/errors.ts";
 import { hold } from "./lib/foreground.ts";
@@ -17,6 +18,7 @@ import {
   type CommandLine,
   parseCommandLine,
 } from "./lib/command_line.ts";
+import { notifier } from "./lib/notify.ts";
 import { PluginLoader } from "./lib/plugin_loader.ts";
 import { reconnect } from "./lib/reconnect.ts";
 import { Registry } from "./lib/registry.ts";
@@ -81,16 +83,18 @@ async function run({ command, debug }: CommandLine, log: Log): Promise<void> {
   if (command.action === "version") return print(`pvpn ${VERSION}\n`);
   requireRoot(command);
   const dry = command.action === "connect" && command.dryRun;
+  const runner = dry
+    ? new DryRunner(log, (line) => print(line + "\n"))
+    : new SystemRunner(log);
   const env: Environment = {
-    runner: dry
-      ? new DryRunner(log, (line) => print(line + "\n"))
-      : new SystemRunner(log),
+    runner,
     log,
     verbose: debug,
     dir: new StateDir(),
     registry,
     program: Deno.execPath(),
     caller: callerOf((name) => Deno.env.get(name)),
+    notify: notifier(Deno.env.get("NOTIFY_SOCKET"), runner, log),
     // What reconnects in the background ignores ^C and hang-ups, as its keeper
     // did: they are for something else in the same terminal.
     signal: interruption(

@@ -137,13 +137,19 @@ interface Idle {
  * Undoes what died while it was connecting, and removes stray files. A tunnel
  * that was up and has died holds its routes closed, until somebody says that
  * they may open; one that somebody is at work on, or that is up, is left alone.
+ *
+ * @param wanted Whether the caller takes a tunnel over that has died.
+ * @returns The first that it does, with its lock.
  */
 export async function recover(
   dir: StateDir,
   runner: Runner,
   log: Log,
-): Promise<void> {
+  wanted: (state: TunnelState) => boolean = () => false,
+): Promise<Claim | undefined> {
   const idle: Idle[] = [];
+  let found: Claim | undefined;
+  let done = false;
   try {
     for (const device of await dir.files()) {
       const lock = await dir.lockDevice(device, { wait: false });
@@ -155,6 +161,10 @@ export async function recover(
       const { device, state } = one;
       if (keepers(one).some(({ pid }) => running.has(pid))) continue;
       if (state !== undefined && state.phase !== "connecting") {
+        if (found === undefined && wanted(state)) {
+          found = { journal: new Journal(dir, state), lock: one.lock };
+          continue;
+        }
         log.warn(
           `"${device}" has died, and holds its routes closed; ` +
             `to open them: pvpn -S ${device}`,
@@ -166,8 +176,12 @@ export async function recover(
         log.warn(`undid what a dead run of pvpn had left of "${device}"`);
       }
     }
+    done = true;
+    return found;
   } finally {
-    for (const { lock } of idle) await lock.release();
+    for (const { lock } of idle) {
+      if (!done || lock !== found?.lock) await lock.release();
+    }
   }
 }
 

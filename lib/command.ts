@@ -11,6 +11,7 @@ import { pasteable, quoteAll } from "./quote.ts";
 
 /** The programs that the core runs; `plugins` declare theirs. */
 export const COMMANDS: readonly string[] = [
+  "env",
   "getent",
   "ip",
   "setpriv",

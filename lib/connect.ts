@@ -3,13 +3,12 @@
  *
  * @module
  */
+import { adopt, type Asked, isFor } from "./adopt.ts";
 import { formatRoute, type Prefix, type Route } from "./address.ts";
 import { claim, type NewTunnel, pretend, recover } from "./claim.ts";
-import { missingProgram, type Runner } from "./command.ts";
+import type { Runner } from "./command.ts";
+import { type Connected, type Environment, rollBack } from "./environment.ts";
 import { ExitCode, PvpnError } from "./errors.ts";
-import type { Journal, StateDir } from "./journal.ts";
-import type { Keeper } from "./keeper.ts";
-import type { Log } from "./log.ts";
 import {
   candidatePairs,
   formatPair,
@@ -20,18 +19,16 @@ import {
 } from "./pair.ts";
 import { resolveFirstHop } from "./peer.ts";
 import { self } from "./process.ts";
-import type { Registry } from "./registry.ts";
 import {
   checkRoutes,
   parseRoutingTable,
   SHOW_ROUTES,
 } from "./routing_table.ts";
-import { configArgv, parseConfig, type SshConfig } from "./ssh.ts";
-import { explainSshFailure } from "./ssh_failure.ts";
+import { sshConfig } from "./ssh_config.ts";
 import { type Ipv6Mode, MIN_MTU_6, STATE_VERSION } from "./state.ts";
 import { DEFAULT_MTU, type TunnelPlugin } from "./tunnel.ts";
 import { bringUp } from "./up.ts";
-import { asUser, type Caller, findUser, identity, type User } from "./user.ts";
+import { findUser, identity, type User } from "./user.ts";
 
 /** What the user wants. */
 export interface ConnectRequest {
@@ -59,53 +56,6 @@ export interface ConnectRequest {
   readonly sshUser?: string;
   /** Whether this process stays and reconnects. */
   readonly foreground: boolean;
-}
-
-/** Where the work is done. */
-export interface Environment {
-  /** Runs commands. */
-  readonly runner: Runner;
-  /** Tells the user. */
-  readonly log: Log;
-  /** Whether what ssh says, and what the server runs, is shown. */
-  readonly verbose: boolean;
-  /** Where journals are. */
-  readonly dir: StateDir;
-  /** The tunnel types. */
-  readonly registry: Registry;
-  /** The pvpn binary, which keepers run to reconnect. */
-  readonly program: string;
-  /** Who typed sudo before it, if somebody did. */
-  readonly caller?: Caller | undefined;
-  /** Ends the work; what was changed is undone. */
-  readonly signal: AbortSignal;
-}
-
-/** A tunnel that is up, and still this process's. */
-export interface Connected {
-  /** Its journal. */
-  readonly journal: Journal;
-  /** Its keeper; none in a dry run. */
-  readonly keeper: Keeper | undefined;
-  /** Lets go of the device's lock; `tidy` where nothing is left of it. */
-  release(options?: { tidy?: boolean }): Promise<void>;
-}
-
-/** Asks ssh what it would do for a host. */
-export async function sshConfig(
-  host: string,
-  sshArgs: readonly string[],
-  user: User | undefined,
-  runner: Runner,
-): Promise<SshConfig> {
-  const argv = asUser(user, configArgv({ host, args: sshArgs }));
-  const output = await runner.query(argv, { anyStatus: true });
-  if (output.status === 127) throw missingProgram("ssh"); // what env says
-  if (output.status !== 0) {
-    const lines = output.stderr.split(/\r?\n/);
-    throw explainSshFailure(host, lines, output.status);
-  }
-  return parseConfig(output.stdout, host);
 }
 
 /** Refuses what cannot work, before anything is changed. */
@@ -184,14 +134,7 @@ export async function connect(
   const user = await findUser(request.sshUser, env.caller, runner);
   const wants6 = { ...request, mtu };
   await requireChecks(plugin, mtu, carriesIpv6(wants6, true), user, runner);
-  if (!runner.dry) await recover(dir, runner, log);
-  const { me, routing, config, hop, pairs } = await survey(
-    request,
-    user,
-    env,
-  );
-  signal.throwIfAborted();
-  const tunnel: NewTunnel = {
+  const asked: Asked = {
     version: STATE_VERSION,
     type: request.type,
     host: request.host,
@@ -199,18 +142,34 @@ export async function connect(
     routes: request.routes.map(formatRoute),
     exclude: request.exclude.map(formatRoute),
     ipv6: request.ipv6,
+    fallback: request.fallback,
+    mtu,
+    ...(user === undefined ? {} : { user }),
+    ...(file === undefined ? {} : { plugin: file }),
+  };
+  if (!runner.dry) {
+    const dead = await recover(
+      ...[dir, runner, log] as const,
+      (state) => isFor(state, asked, request),
+    );
+    if (dead !== undefined) return await adopt(dead, request.foreground, env);
+  }
+  const { me, routing, config, hop, pairs } = await survey(
+    request,
+    user,
+    env,
+  );
+  signal.throwIfAborted();
+  const tunnel: NewTunnel = {
+    ...asked,
     ...(carriesIpv6(wants6, routing.ipv6)
       ? { pair6: formatPair6(randomPair6()) }
       : {}),
-    fallback: request.fallback,
-    mtu,
     pair: formatPair(request.pair),
     phase: "connecting",
     owner: me.id,
     reconnects: 0,
     ...(hop === undefined ? {} : { firstHop: hop }),
-    ...(user === undefined ? {} : { user }),
-    ...(file === undefined ? {} : { plugin: file }),
   };
   const claimed = runner.dry
     ? {
@@ -245,19 +204,5 @@ export async function connect(
     await release({ tidy: true });
     // A ^C ends what is being run as well, and looks like its failure.
     throw signal.aborted ? signal.reason : error;
-  }
-}
-
-/** Undoes after a failure; a failure of the undo is told, not thrown. */
-export async function rollBack(
-  journal: Journal,
-  { runner, log }: Environment,
-): Promise<void> {
-  try {
-    await journal.close(runner);
-  } catch (error) {
-    if (!(error instanceof PvpnError)) throw error;
-    log.error(error.message);
-    for (const hint of error.hints) log.hint(hint);
   }
 }

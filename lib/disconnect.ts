@@ -4,7 +4,7 @@
  * @module
  */
 import { recover } from "./claim.ts";
-import type { Environment } from "./connect.ts";
+import type { Environment } from "./environment.ts";
 import { ExitCode, PvpnError } from "./errors.ts";
 import type { Lock } from "./lock.ts";
 import { stopOwner } from "./process.ts";

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { type Connected, type Environment, rollBack } from "./connect.ts";
+import { type Connected, type Environment, rollBack } from "./environment.ts";
 import { InterruptedError } from "./errors.ts";
 import type { Keeper } from "./keeper.ts";
 import { retry } from "./reconnect.ts";
@@ -12,9 +12,9 @@ import { retry } from "./reconnect.ts";
 /**
  * Holds a tunnel until the signal is aborted, then takes it down.
  *
- * @param connected A tunnel that is up.
+ * @param connected A tunnel that is up, or that was taken over.
  * @param env Where.
- * @param up Says that it is; a failure takes it down.
+ * @param up Says that it is up, the first time; a failure takes it down.
  * @throws {InterruptedError} Where that was SIGINT; SIGTERM and SIGHUP are
  * how a service is stopped.
  */
@@ -24,25 +24,57 @@ export async function hold(
   up: () => void,
 ): Promise<void> {
   const { journal, release } = connected;
+  const { device, host } = journal.state;
+  const { log, notify, signal } = env;
   const aborted = Promise.withResolvers<never>();
-  env.signal.addEventListener("abort", () => aborted.reject(env.signal.reason));
-  if (env.signal.aborted) aborted.reject(env.signal.reason);
+  signal.addEventListener("abort", () => aborted.reject(signal.reason));
+  if (signal.aborted) aborted.reject(signal.reason);
+  aborted.promise.catch(() => {}); // raced below, or not at all
+  const ready = (status: string) => notify({ status, event: "READY=1" });
+  const problem = (why: string) =>
+    notify({ status: `${device} reconnecting: ${why}` });
+  const again = () => retry(journal, env, { foreground: true, problem });
+  const connectedTo = `${device} connected to ${host}`;
+  let wasUp = connected.keeper === undefined;
   try {
-    up();
-    for (let keeper = connected.keeper!;;) {
+    let keeper: Keeper;
+    if (connected.keeper === undefined) {
+      // Ready all the same: what it is for, that nothing goes out in clear,
+      // it does; and a manager that gives up would open the routes.
+      await ready(`${device} reconnecting: it had died`);
+      keeper = await again();
+      up();
+      await notify({ status: connectedTo });
+    } else {
+      keeper = connected.keeper;
+      up();
+      await ready(connectedTo);
+    }
+    wasUp = true;
+    while (true) {
       show(keeper, env);
       await Promise.race([keeper.ended, aborted.promise]);
       await keeper.acknowledge();
-      env.log.warn(`"${journal.state.device}" lost its connection`);
-      keeper = await retry(journal, env, true);
-      env.log.info(`"${journal.state.device}" is connected again`);
+      log.warn(`"${device}" lost its connection`);
+      await problem("it lost its connection");
+      keeper = await again();
+      log.info(`"${device}" is connected again`);
+      await notify({ status: connectedTo });
     }
   } catch (error) {
+    await notify({ status: `${device} stopping`, event: "STOPPING=1" });
+    const interrupted = error instanceof InterruptedError;
+    if (wasUp && !interrupted) {
+      // No way on is no reason to open: as when the keeper cannot go on.
+      await release();
+      log.warn(
+        `"${device}" holds its routes closed; to open them: pvpn -S ${device}`,
+      );
+      throw error;
+    }
     await rollBack(journal, env);
     await release({ tidy: true });
-    const service = error instanceof InterruptedError &&
-      !error.message.endsWith("SIGINT");
-    if (!service) throw error;
+    if (!interrupted || error.message.endsWith("SIGINT")) throw error;
   }
 }
 

@@ -4,12 +4,13 @@
  *
  * @module
  */
-import { type Environment, rollBack, sshConfig } from "./connect.ts";
+import { type Environment, rollBack } from "./environment.ts";
 import { ExitCode, InterruptedError, PvpnError } from "./errors.ts";
 import { Journal } from "./journal.ts";
 import type { Keeper } from "./keeper.ts";
 import { type Pair, parsePairRequest } from "./pair.ts";
 import { self } from "./process.ts";
+import { sshConfig } from "./ssh_config.ts";
 import type { UndoStep } from "./undo.ts";
 import { bringUp } from "./up.ts";
 
@@ -44,19 +45,30 @@ function knownPair(text: string | undefined): Pair {
   return { local, peer };
 }
 
+/** How it is tried. */
+export interface RetryOptions {
+  /** Whether this process stays. */
+  readonly foreground?: boolean;
+  /** Whether to try but once, with a terminal to ask on. */
+  readonly once?: boolean;
+  /** Is told why it is not up yet; of each cause once. */
+  problem?(why: string): Promise<void>;
+}
+
 /**
  * Tries until the tunnel is up again.
  *
  * @param journal Of a tunnel that was up; hold the device's lock.
  * @param env Where; `env.signal` ends the trying.
- * @param foreground Whether this process stays.
+ * @param options How.
  * @returns The new keeper.
  * @throws {InterruptedError} When it was told to end.
+ * @throws {PvpnError} Why it failed, where it was tried but once.
  */
 export async function retry(
   journal: Journal,
   env: Environment,
-  foreground: boolean,
+  { foreground = false, once = false, problem }: RetryOptions = {},
 ): Promise<Keeper> {
   const { runner, log, signal } = env;
   const { state } = journal;
@@ -74,7 +86,7 @@ export async function retry(
     log.warn(`"${state.device}" is down: what it carried goes out in clear`);
     await journal.undo(runner, isRule);
   }
-  for (let attempt = lived < SHORT ? 1 : 0;; attempt++) {
+  for (let attempt = lived < SHORT && !once ? 1 : 0;; attempt++) {
     await journal.undo(runner, isProcess);
     await pause(backoff(attempt), signal);
     try {
@@ -89,7 +101,7 @@ export async function retry(
         // In turn: an address works without resolvers, and a name where the
         // server has moved, or its host certificate is for the name.
         knownAddress: tries++ % 2 === 0,
-        batch: true,
+        batch: !once,
         after: foreground ? undefined : env.program,
         verbose: env.verbose,
       });
@@ -104,8 +116,12 @@ export async function retry(
     } catch (error) {
       if (signal.aborted) throw signal.reason;
       if (!(error instanceof PvpnError)) throw error;
-      if (journal.state.problem !== error.message) log.warn(error.message);
+      const known = journal.state.problem;
       await journal.update({ problem: error.message });
+      if (once) throw error;
+      if (known === journal.state.problem) continue;
+      log.warn(error.message);
+      await problem?.(error.message);
     }
   }
 }
@@ -138,7 +154,7 @@ export async function reconnect(
         // Whoever was connecting died before it was up.
         return await journal.close(runner);
       }
-      const keeper = await retry(journal, env, false);
+      const keeper = await retry(journal, env);
       await keeper.release();
       tidy = false;
     } catch (error) {

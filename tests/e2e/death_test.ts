@@ -269,7 +269,8 @@ labTest(
     const before = await Before.of(lab);
     await connect(lab, "default");
     for (const name of [/^(?:sh|ssh)$/, /^pvpn$/]) await killAll(lab, name);
-    const again = await pvpn(lab, ["-t", "ssh-3", "root@server", "default"]);
+    const other = ["-t", "ssh-3", "--mtu=1400", "root@server", "default"];
+    const again = await pvpn(lab, other);
     assertEquals(again.code, 7);
     assertMatch(
       again.stderr,

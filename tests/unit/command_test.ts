@@ -66,11 +66,14 @@ Deno.test("SystemRunner passes on the environment that is listed, and no more", 
     assert(got.includes("SSH_AUTH_SOCK=/agent"));
   }));
 
-Deno.test("the compiled program may read ENVIRONMENT, who called, SSH_ARGS and PVPN_PLUGINS", () => {
+Deno.test("the compiled program may read what it passes on, and what it reads itself", () => {
   const [, names = ""] = /--allow-env=(\S+)/.exec(denoJson.tasks.compile) ?? [];
   const allowed = names.split(",");
   assertEquals(
-    [...ENVIRONMENT, "PVPN_PLUGINS", "SSH_ARGS", ...CALLER_VARIABLES].sort(),
+    [
+      ...[...ENVIRONMENT, ...CALLER_VARIABLES],
+      ...["NOTIFY_SOCKET", "PVPN_PLUGINS", "SSH_ARGS"],
+    ].sort(),
     allowed.sort(),
   );
 });

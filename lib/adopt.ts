@@ -1,0 +1,98 @@
+/**
+ * A tunnel that was up and has died holds its routes closed. Who asks for the
+ * same again takes it over, so that it comes back without having been open in
+ * between: a service that is started again, or somebody at a terminal.
+ *
+ * @module
+ */
+import { parseAddress } from "./address.ts";
+import type { Claim } from "./claim.ts";
+import type { Connected, Environment } from "./environment.ts";
+import type { PairRequest } from "./pair.ts";
+import { retry } from "./reconnect.ts";
+import type { TunnelState } from "./state.ts";
+
+// Which parts of a state say what was asked for, word for word. The others
+// came of it, and change while the tunnel lives; "pair" and "firstHop" begin
+// as a wish, and are looked at by themselves.
+const ASKED = {
+  ...{ version: true, type: true, host: true, sshArgs: true, user: true },
+  ...{ routes: true, exclude: true, ipv6: true, fallback: true, mtu: true },
+  ...{ plugin: true, pair: false, firstHop: false, pair6: false },
+  ...{ device: false, slot: false },
+  ...{ phase: false, owner: false, server: false, since: false },
+  ...{ reconnects: false, problem: false, undo: false },
+} as const satisfies Record<keyof TunnelState, boolean>;
+
+type Flags = typeof ASKED;
+
+/** The parts of a state that say what was asked for. */
+export type Asked = Pick<
+  TunnelState,
+  { [K in keyof Flags]: Flags[K] extends true ? K : never }[keyof Flags]
+>;
+
+/**
+ * Whether a tunnel is what somebody asks for.
+ *
+ * @param state The tunnel's.
+ * @param asked What is asked for.
+ * @param wish The pair, and what `-s` names: where that is a name, any
+ * address may be its own.
+ */
+export function isFor(
+  state: TunnelState,
+  asked: Asked,
+  wish: { readonly pair: PairRequest; readonly firstHop?: string },
+): boolean {
+  const parts = (Object.keys(ASKED) as (keyof Flags)[])
+    .filter((key): key is keyof Asked => ASKED[key]);
+  const same = parts.every((key) =>
+    JSON.stringify(state[key]) === JSON.stringify(asked[key])
+  );
+  const { firstHop } = wish;
+  const sameHop = firstHop === undefined || state.firstHop === undefined
+    ? firstHop === state.firstHop
+    : parseAddress(firstHop) === undefined || firstHop === state.firstHop;
+  const [local, peer] = (state.pair ?? "").split(":");
+  const fits = (half: PairRequest["local"], text: string | undefined) =>
+    half === "any" || half.value === parseAddress(text ?? "")?.value;
+  return same && sameHop &&
+    fits(wish.pair.local, local) && fits(wish.pair.peer, peer);
+}
+
+/**
+ * Takes a dead tunnel over.
+ *
+ * @param dead The tunnel, and its lock.
+ * @param foreground Whether this process stays: then it is to bring the
+ * tunnel back, however long that takes, and `keeper` is not there yet.
+ * @throws {PvpnError} Why it is not up; its routes are as closed as before.
+ */
+export async function adopt(
+  { journal, lock }: Claim,
+  foreground: boolean,
+  env: Environment,
+): Promise<Connected> {
+  const { dir, log, runner, signal } = env;
+  const { device } = journal.state;
+  const release = async (options?: { tidy?: boolean }) => {
+    await lock.release();
+    if (options?.tidy) await dir.tidy();
+  };
+  log.info(`"${device}" had died, and held its routes closed: taking it over`);
+  if (foreground) return { journal, keeper: undefined, release };
+  try {
+    const keeper = await retry(journal, env, { once: true });
+    return { journal, keeper, release };
+  } catch (error) {
+    await journal.undo(runner, (step) => step.kind === "process");
+    await journal.update({ owner: undefined });
+    await release();
+    log.warn(
+      `"${device}" still holds its routes closed; ` +
+        `to open them: pvpn -S ${device}`,
+    );
+    throw signal.aborted ? signal.reason : error;
+  }
+}
