@@ -23,12 +23,14 @@ deps:
 # pvpn by a make of its own: even with -j it is built after deps, not beside it.
 test: deps
 	@tools/deps vm
+	@tools/deps docs
 	@${MAKE} --no-print-directory -s pvpn
 	@tools/with-deno --compile deno run -A tools/test.ts ${FILES}
 
 # The same in a virtual machine, which has a kernel with ppp and netem.
 vm-test: deps
 	@tools/deps vm
+	@tools/deps docs
 	@${MAKE} --no-print-directory -s pvpn
 	@tools/with-deno --compile deno run -A tools/test.ts --vm ${FILES}
 
@@ -51,15 +53,25 @@ release:
 		--allow-run=deno tools/release.ts
 	@${OWN}
 
-install: pvpn man/pvpn.8
-	mkdir -p "${DESTDIR}${PREFIX}/bin" "${DESTDIR}${MANPREFIX}/man8"
-	install -m 755 pvpn "${DESTDIR}${PREFIX}/bin/pvpn"
-	install -m 644 man/pvpn.8 "${DESTDIR}${MANPREFIX}/man8/pvpn.8"
+install: pvpn install-data
+	install -D -m 755 pvpn "${DESTDIR}${PREFIX}/bin/pvpn"
+
+# All but the program.
+install-data:
+	install -D -m 644 man/pvpn.8 "${DESTDIR}${MANPREFIX}/man8/pvpn.8"
+	install -D -m 644 contrib/completions/pvpn.bash \
+		"${DESTDIR}${BASHCOMPDIR}/pvpn"
+	install -D -m 644 contrib/completions/_pvpn "${DESTDIR}${ZSHCOMPDIR}/_pvpn"
+	install -D -m 644 contrib/completions/pvpn.fish \
+		"${DESTDIR}${FISHCOMPDIR}/pvpn.fish"
 
 uninstall:
-	rm -f "${DESTDIR}${PREFIX}/bin/pvpn" "${DESTDIR}${MANPREFIX}/man8/pvpn.8"
+	rm -f "${DESTDIR}${PREFIX}/bin/pvpn" "${DESTDIR}${MANPREFIX}/man8/pvpn.8" \
+		"${DESTDIR}${BASHCOMPDIR}/pvpn" "${DESTDIR}${ZSHCOMPDIR}/_pvpn" \
+		"${DESTDIR}${FISHCOMPDIR}/pvpn.fish"
 
 clean:
 	rm -rf pvpn dist vendor tools/offline/node_modules
 
-.PHONY: all deps test vm-test demo bench check release install uninstall clean
+.PHONY: all deps test vm-test demo bench check release install install-data \
+	uninstall clean

@@ -3,13 +3,13 @@
  *
  * @module
  */
-import { type Option, OPTIONS } from "./options.ts";
+import { OPTION_GROUPS, type OptionGroup, OPTIONS } from "./options.ts";
 
 /** The text of `--help`. */
 export function helpText(
   types: readonly { readonly type: string; readonly summary: string }[],
 ): string {
-  const lines = (group: Option["group"]) =>
+  const lines = (group: OptionGroup) =>
     OPTIONS.filter((option) => option.group === group).map((option) => {
       const { short, long, value, optional, help } = option;
       const shown = optional ? `[${value}]` : value;
@@ -20,6 +20,9 @@ export function helpText(
         ? `${left}\n${" ".repeat(30)}${right}`
         : left.padEnd(30) + right;
     }).join("\n");
+  const groups = Object.entries(OPTION_GROUPS).map(([group, title]) =>
+    `${title}:\n${lines(group as OptionGroup)}`
+  ).join("\n\n");
   const known = types.map(({ type, summary }) =>
     `  ${type.padEnd(28)}${summary}`
   ).join("\n");
@@ -32,14 +35,7 @@ stands for what /etc/pvpn/NAME.conf says, a profile.
 ROUTE is a network such as 192.168.0.0/16, an address, or default.
 SSH_ARGS in the environment holds more options for ssh.
 
-Connecting:
-${lines("connect")}
-
-Tunnels:
-${lines("tunnels")}
-
-General:
-${lines("general")}
+${groups}
 
 Types (and those of plugins: pvpn --types):
 ${known}

@@ -1,10 +1,11 @@
 /**
- * The options of the command line: one table, from which parsing, `--help`
- * and the manual derive.
+ * The options of the command line: one table, from which parsing, `--help`,
+ * completions (tools/completions.ts) and the manual (tools/man.ts) derive.
  *
  * @module
  */
 import { DEFAULT_TYPE } from "./registry.ts";
+import { IPV6_MODES } from "./state.ts";
 
 /** An option of the command line. */
 export interface Option {
@@ -16,13 +17,25 @@ export interface Option {
   readonly value?: string;
   /** Whether the value may be left out. */
   readonly optional?: boolean;
+  /** All values that it takes, where it takes no others. */
+  readonly choices?: readonly string[];
   /** Whether it may be given more than once. */
   readonly repeatable?: boolean;
   /** What it does, in one or two lines. */
   readonly help: string;
   /** Under which heading `--help` lists it; not at all without. */
-  readonly group?: "connect" | "tunnels" | "general";
+  readonly group?: OptionGroup;
 }
+
+/** The headings under which options are listed, in this order. */
+export const OPTION_GROUPS = {
+  connect: "Connecting",
+  tunnels: "Tunnels",
+  general: "General",
+} as const;
+
+/** One of {@linkcode OPTION_GROUPS}. */
+export type OptionGroup = keyof typeof OPTION_GROUPS;
 
 /** All options. */
 export const OPTIONS: readonly Option[] = [
@@ -67,6 +80,7 @@ export const OPTIONS: readonly Option[] = [
   {
     long: "ipv6",
     value: "MODE",
+    choices: IPV6_MODES,
     help: "IPv6 under default: tunnel, which blocks it where\n" +
       "the server has none; block; or leave",
     group: "connect",

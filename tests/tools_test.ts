@@ -12,7 +12,7 @@ import {
   withDir,
 } from "./tools_tree.ts";
 
-Deno.test("make install honours PREFIX, MANPREFIX and DESTDIR", () =>
+Deno.test("make install honours DESTDIR and what config.mk says", () =>
   withDir(async (dir) => {
     await copyTree(dir);
     // -o: the stand-in counts as built.
@@ -20,18 +20,37 @@ Deno.test("make install honours PREFIX, MANPREFIX and DESTDIR", () =>
       run(["make", "-o", "pvpn", target, `DESTDIR=${dir}/dest`, ...variables], {
         cwd: dir,
       });
-    const cases: [string[], string, string][] = [
-      [[], "usr/local/bin", "usr/local/share/man/man8"],
-      [["PREFIX=/opt/x"], "opt/x/bin", "opt/x/share/man/man8"],
-      [["PREFIX=/usr", "MANPREFIX=/m"], "usr/bin", "m/man8"],
+    const FILES: Record<string, string> = {
+      "bin/pvpn": "pvpn",
+      "share/man/man8/pvpn.8": "man/pvpn.8",
+      "share/bash-completion/completions/pvpn": "contrib/completions/pvpn.bash",
+      "share/zsh/site-functions/_pvpn": "contrib/completions/_pvpn",
+      "share/fish/vendor_completions.d/pvpn.fish":
+        "contrib/completions/pvpn.fish",
+    };
+    const cases: [string[], (path: string) => string][] = [
+      [[], (path) => `usr/local/${path}`],
+      [["PREFIX=/opt/x"], (path) => `opt/x/${path}`],
+      [
+        ["PREFIX=/usr", "MANPREFIX=/m", "ZSHCOMPDIR=/z"],
+        (path) =>
+          `usr/${path}`.replace("usr/share/man", "m")
+            .replace("usr/share/zsh/site-functions", "z"),
+      ],
     ];
-    for (const [variables, bin, man] of cases) {
+    for (const [variables, at] of cases) {
       const installed = await make("install", ...variables);
       assertEquals(installed.code, 0, installed.all);
-      const { mode } = await Deno.stat(`${dir}/dest/${bin}/pvpn`);
-      assertEquals((mode ?? 0) & 0o777, 0o755);
-      const page = await Deno.readTextFile(`${dir}/dest/${man}/pvpn.8`);
-      assertEquals(page, "stand-in for man/pvpn.8\n");
+      const found = await run(["find", "dest", "-type", "f"], { cwd: dir });
+      const paths = Object.keys(FILES).map((path) => `dest/${at(path)}`);
+      assertEquals([...found.lines].sort(), paths.sort());
+      for (const [path, source] of Object.entries(FILES)) {
+        const file = `${dir}/dest/${at(path)}`;
+        const text = await Deno.readTextFile(file);
+        assertEquals(text, `stand-in for ${source}\n`);
+        const { mode } = await Deno.stat(file);
+        assertEquals(mode! & 0o777, source === "pvpn" ? 0o755 : 0o644);
+      }
       const removed = await make("uninstall", ...variables);
       assertEquals(removed.code, 0, removed.all);
       const left = await run(["find", `${dir}/dest`, "-type", "f"]);
@@ -93,15 +112,18 @@ Deno.test("make deps installs packages without starting their services", () =>
     );
   }));
 
-Deno.test("tools/deps vm does not fail for want of what it cannot install", () =>
+Deno.test("tools/deps vm and docs do not fail for want of what it cannot install", () =>
   withDir(async (dir) => {
     const PATH = await onlyCommands(`${dir}/bin`, ...SHELL);
     const text = await Deno.readTextFile(`${ROOT}tools/deps`);
     await script(`${dir}/deps`, text.replace(/^PATH=.*$/m, ""));
-    const { code, all } = await run([`${dir}/deps`, "vm"], { env: { PATH } });
-    assertEquals(code, 0, all);
-    assertMatch(all, /^deps: missing: .*qemu-system-x86\b/);
-    assertMatch(all, /going on without them\n$/);
+    const cases = { vm: /qemu-system-x86\b/, docs: /\bfish git lintian\b/ };
+    for (const [what, names] of Object.entries(cases)) {
+      const { code, all } = await run([`${dir}/deps`, what], { env: { PATH } });
+      assertEquals(code, 0, all);
+      assertMatch(all, new RegExp(`^deps: missing: .*${names.source}`));
+      assertMatch(all, /going on without them\n$/);
+    }
   }));
 
 Deno.test("make test plans a virtual machine for what this kernel lacks", async () => {

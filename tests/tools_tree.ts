@@ -1,5 +1,6 @@
 /** What the tests of Makefile and tools/ share: commands, and copies of the tree. */
 import { assertEquals } from "@std/assert";
+import { dirname } from "@std/path";
 
 /** The project's root, with a slash at its end. */
 export const ROOT = new URL("..", import.meta.url).pathname;
@@ -33,6 +34,13 @@ export async function run(
   };
 }
 
+/** Those of some commands that this machine does not have, by name. */
+export async function lacks(...names: string[]): Promise<string> {
+  const script = 'for x; do command -v "$x" >/dev/null || echo "$x"; done';
+  const { lines } = await run(["sh", "-c", script, "sh", ...names]);
+  return lines.join(" ");
+}
+
 /** Lends a temporary directory. */
 export async function withDir(
   use: (dir: string) => Promise<void>,
@@ -47,8 +55,11 @@ export async function withDir(
 
 /** A copy of the Makefile and tools, with empty stand-ins for what they make. */
 export async function copyTree(to: string): Promise<void> {
-  for (const dir of ["lib", "plugins", "man"]) await Deno.mkdir(`${to}/${dir}`);
-  for (const file of ["cli.ts", "pvpn", "man/pvpn.8"]) {
+  for (const dir of ["lib", "plugins"]) await Deno.mkdir(`${to}/${dir}`);
+  const completions = ["pvpn.bash", "_pvpn", "pvpn.fish"]
+    .map((file) => `contrib/completions/${file}`);
+  for (const file of ["cli.ts", "pvpn", "man/pvpn.8", ...completions]) {
+    await Deno.mkdir(dirname(`${to}/${file}`), { recursive: true });
     await Deno.writeTextFile(`${to}/${file}`, `stand-in for ${file}\n`);
   }
   const kept = ["Makefile", "config.mk", "deno.json", "deno.lock"]

@@ -36,6 +36,11 @@ export class Terminal {
     return this.#shown;
   }
 
+  /** Forgets what could be seen so far. */
+  clear(): void {
+    this.#shown = "";
+  }
+
   /** Resolves when something can be seen. */
   async sees(pattern: RegExp, ms = 20_000): Promise<void> {
     const { promise, resolve, reject } = Promise.withResolvers<void>();
@@ -48,9 +53,14 @@ export class Terminal {
     await promise.finally(() => clearTimeout(timer));
   }
 
+  /** Presses keys. */
+  async press(keys: string): Promise<void> {
+    await this.#input.write(new TextEncoder().encode(keys));
+  }
+
   /** Types a line. */
-  async type(line: string): Promise<void> {
-    await this.#input.write(new TextEncoder().encode(`${line}\n`));
+  type(line: string): Promise<void> {
+    return this.press(`${line}\n`);
   }
 
   /** Waits for the command's end, which closes the terminal. */
