@@ -27,7 +27,7 @@ const USAGE: Record<string, Failure> = {
   },
   "a path as a type": {
     args: ["-t", "../../tmp/x", HOST],
-    error: /unknown tunnel type/,
+    error: /is not a tunnel type/,
     hint: /ssh-3/,
   },
   "a malformed CIDR": {
