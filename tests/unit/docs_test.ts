@@ -1,9 +1,15 @@
 /** What is written about pvpn agrees with what it does. */
-import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertStringIncludes,
+  assertThrows,
+} from "@std/assert";
 import { ExitCode } from "../../lib/errors.ts";
 import { helpText } from "../../lib/help.ts";
 import { type Option, OPTIONS } from "../../lib/options.ts";
 import { PLUGIN_FOLDERS } from "../../lib/plugin_loader.ts";
+import { withOptions } from "../../tools/man.ts";
 import { plugins } from "../../plugins/mod.ts";
 
 const read = (path: string) =>
@@ -12,28 +18,32 @@ const listed: readonly Option[] = OPTIONS.filter((option) =>
   option.group !== undefined
 );
 
-Deno.test("pvpn(8) has every option with its value, and no other", async () => {
+Deno.test("pvpn(8) has the options of the table, and all of their values", async () => {
   const page = await read("man/pvpn.8");
-  const section = page.slice(
-    page.indexOf(".Sh OPTIONS"),
-    page.indexOf(".Sh TUNNEL TYPES"),
-  );
-  const items = section.split("\n").filter((line) => line.startsWith(".It "));
-  const found = items.map((item) => {
-    const flags = item.match(/Fl [\w\\-]+/g) ?? [];
-    return flags.map((flag) => flag.slice("Fl ".length).replace("\\-", "-"));
-  });
-  const expected = listed.map(({ short, long }) =>
-    short === undefined ? [`-${long}`] : [short, `-${long}`]
-  );
-  assertEquals(found.sort(), expected.sort());
-  for (const { long, value } of listed) {
-    const item = items.find((line) => line.includes(`\\-${long}`));
-    // mdoc takes the halves of IP1:IP2 apart.
-    for (const word of value?.split(":") ?? []) {
-      assertStringIncludes(item ?? "", `Ar ${word}`);
+  assertEquals(page, withOptions(page), "run tools/man.ts");
+  for (const { long, choices = [] } of listed) {
+    const [, body = ""] = page.split(
+      new RegExp(`^\\.It (?:.* )?Fl \\\\-${long}(?: .*)?\n`, "m"),
+    );
+    const text = body.split(/^\.(?:It|El)/m)[0]!;
+    for (const choice of choices) {
+      assertStringIncludes(text, `.Cm ${choice}\n`, `--${long}`);
     }
   }
+});
+
+Deno.test("withOptions() keeps what is written, and adds what is missing", async () => {
+  const page = await read("man/pvpn.8");
+  const mtu = /^\.It Fl \\-mtu Ar BYTES\n[^]*?(?=\.It )/m;
+  const body = mtu.exec(page)?.[0] ?? "";
+  const put = withOptions(
+    page.replace(body, "").replace(/(Fl \\-foreground)$/m, "$1 Ar X"),
+  );
+  const words = ".It Fl \\-mtu Ar BYTES\nMTU of the tunnel, 576 to ";
+  assertStringIncludes(put, words);
+  assertEquals(put.replace(mtu, () => body), page);
+  const more = page.replace(body, `.It Fl \\-other\nX\n${body}`);
+  assertThrows(() => withOptions(more), Error, "\\-other");
 });
 
 Deno.test("pvpn(8) has every exit status, tunnel type, variable and folder", async () => {
