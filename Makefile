@@ -11,9 +11,16 @@ OWN = test "$$(id -u)" -ne 0 || for made in pvpn vendor dist \
 
 all: pvpn
 
-pvpn: cli.ts ${SOURCES} deno.json deno.lock
-	tools/with-deno --compile deno task --quiet compile
+# make PLUGINS='./my_tunnel.ts ...' compiles more tunnel types in. A make without
+# it, such as make install, takes what was built.
+REBUILD != test -z "${PLUGINS}" || echo rebuild
+
+pvpn: cli.ts plugin.ts ${SOURCES} deno.json deno.lock ${PLUGINS} ${REBUILD}
+	tools/with-deno --compile deno run --allow-read --allow-write=. \
+		--allow-env --allow-run=deno tools/compile.ts ${PLUGINS}
 	@${OWN}
+
+rebuild:
 
 deps:
 	@tools/deps
@@ -73,5 +80,5 @@ uninstall:
 clean:
 	rm -rf pvpn dist vendor tools/offline/node_modules
 
-.PHONY: all deps test vm-test demo bench check release install install-data \
-	uninstall clean
+.PHONY: all rebuild deps test vm-test demo bench check release install \
+	install-data uninstall clean

@@ -23,6 +23,7 @@ import { PluginLoader } from "./lib/plugin_loader.ts";
 import { reconnect } from "./lib/reconnect.ts";
 import { Registry } from "./lib/registry.ts";
 import { formatList, formatTypes } from "./lib/status.ts";
+import type { TunnelPlugin } from "./lib/tunnel.ts";
 import { callerOf } from "./lib/user.ts";
 import { VERSION } from "./lib/version.ts";
 import { plugins } from "./plugins/mod.ts";
@@ -73,12 +74,16 @@ function requireRoot(command: Command): void {
   );
 }
 
-async function run({ command, debug }: CommandLine, log: Log): Promise<void> {
+async function run(
+  { command, debug }: CommandLine,
+  more: readonly TunnelPlugin[],
+  log: Log,
+): Promise<void> {
   const loader = new PluginLoader(
     new SystemRunner(log),
     Deno.env.get("PVPN_PLUGINS"),
   );
-  const registry = new Registry(plugins, loader);
+  const registry = new Registry([...plugins, ...more], loader);
   if (command.action === "help") return print(helpText(registry.plugins));
   if (command.action === "version") return print(`pvpn ${VERSION}\n`);
   requireRoot(command);
@@ -140,14 +145,18 @@ async function run({ command, debug }: CommandLine, log: Log): Promise<void> {
  * Runs the program.
  *
  * @param args The arguments, without the program's name.
+ * @param more Tunnel types beside the built-in ones.
  * @returns The exit status.
  */
-export async function main(args: readonly string[]): Promise<ExitCode> {
+export async function main(
+  args: readonly string[],
+  more: readonly TunnelPlugin[] = [],
+): Promise<ExitCode> {
   let log = stderrLog({ debug: false });
   try {
     const line = parseCommandLine(args, Deno.env.get("SSH_ARGS"));
     log = stderrLog({ debug: line.debug });
-    await run(line, log);
+    await run(line, more, log);
     return ExitCode.ok;
   } catch (error) {
     if (error instanceof PvpnError) {

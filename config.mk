@@ -8,3 +8,7 @@ MANPREFIX = ${PREFIX}/share/man
 BASHCOMPDIR = ${PREFIX}/share/bash-completion/completions
 ZSHCOMPDIR = ${PREFIX}/share/zsh/site-functions
 FISHCOMPDIR = ${PREFIX}/share/fish/vendor_completions.d
+
+# Tunnel types that are compiled in beside the built-in ones; see
+# docs/plugins.md.
+PLUGINS =
