@@ -1,77 +1,13 @@
 /** What the end-to-end tests share: a lab a file, and proof that nothing is left. */
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import { Lab, type LabOptions, type Node } from "../lab/lab.ts";
+import type { Lab, Node } from "../lab/lab.ts";
 import type { RunOptions, RunResult } from "../lab/node.ts";
 import { pvpn } from "../lab/pvpn.ts";
-import { changes, settled } from "../lab/snapshot.ts";
+
+export { type LabTest, suite, unchanged } from "../lab/suite.ts";
 
 /** The option that most of these tests have. */
 export const SSH_3 = ["-t", "ssh-3"] as const;
-
-/** Fails with the first lines that differ. */
-function assertSame(node: Node, before: string, after: string): void {
-  const lines = changes(before, after).filter((line) => !/sysctl/.test(line));
-  const first = lines.slice(0, 20).map((line) => line.slice(0, 200));
-  assertEquals(first, [], `the ${node.name} has changed`);
-  assertEquals(after, before, `the ${node.name} is in another order`);
-}
-
-/**
- * Proves that both ends are, byte for byte, as they were: the client as soon
- * as `body` is done, the server, which cleans itself, a little later.
- */
-export async function unchanged<T>(
-  { client, server }: Lab,
-  body: () => Promise<T>,
-): Promise<T> {
-  const [atClient, atServer] = await Promise.all([
-    client.snapshot(),
-    server.snapshot(),
-  ]);
-  const result = await body();
-  assertSame(client, atClient, await client.snapshot());
-  assertSame(server, atServer, await settled(server, atServer));
-  return result;
-}
-
-/** A test in the lab of its file; both ends must be unchanged behind it. */
-export type LabTest = (
-  name: string,
-  body: (lab: Lab) => Promise<void>,
-) => void;
-
-/**
- * One lab for all tests of a file, made when the first starts; a test that
- * fails does not leave what it broke to the next.
- */
-export function suite(options: LabOptions = {}): LabTest {
-  let lab: Lab | undefined;
-  const attempt = async (body: (lab: Lab) => Promise<void>) => {
-    const here = lab!;
-    try {
-      await unchanged(here, () => body(here));
-    } catch (error) {
-      await here.down();
-      lab = await Lab.up(options);
-      throw error;
-    }
-  };
-  if (Deno.uid() === 0) {
-    Deno.test.beforeAll(async () => {
-      lab = await Lab.up(options);
-    });
-    Deno.test.afterAll(() => lab?.down());
-  }
-  return (name, body) =>
-    Deno.test({
-      name: Deno.uid() === 0 ? name : `${name} (needs root)`,
-      ignore: Deno.uid() !== 0,
-      // The lab's processes are not those of one test: sshd may be restarted.
-      sanitizeOps: false,
-      sanitizeResources: false,
-      fn: () => attempt(body),
-    });
-}
 
 /** A tunnel that is up; it ends with the block it is made in. */
 export class Tunnel implements AsyncDisposable {

@@ -30,6 +30,8 @@ export interface LabOptions {
   openTun?: boolean;
   /** Whether the client's key is not root's but an ordinary user's: user.ts. */
   user?: boolean;
+  /** Folders whose files its machines see, also if they are below /tmp. */
+  keep?: readonly string[];
 }
 
 /** Labs to end when the process does. */
@@ -39,9 +41,12 @@ globalThis.addEventListener("unload", () => {
 });
 
 /** What nodes must see although their /tmp is their own. */
-function keptBelowTmp(dir: string): string[] {
-  const repository = dirname(dirname(dirname(fromFileUrl(import.meta.url))));
-  const all = [dir, repository, dirname(pvpnBinary())];
+function keptBelowTmp(folders: readonly string[]): string[] {
+  const all = [...folders, dirname(pvpnBinary())];
+  const { protocol } = new URL(import.meta.url);
+  if (protocol === "file:") { // of a repository, not from a registry
+    all.push(dirname(dirname(dirname(fromFileUrl(import.meta.url)))));
+  }
   const below = all.filter((path) => path.startsWith("/tmp/"));
   return [...new Set(below)].filter((path) =>
     !below.some((other) => path.startsWith(`${other}/`))
@@ -77,7 +82,7 @@ export class Lab implements AsyncDisposable {
   async #start(options: LabOptions): Promise<void> {
     const { jump = true, openTun = false, sshdConfig = [], user } = options;
     const { dir } = this;
-    const keep = keptBelowTmp(dir);
+    const keep = keptBelowTmp([dir, ...options.keep ?? []]);
     const start = async (name: string) => {
       const node = await Node.start({
         name,
@@ -143,7 +148,7 @@ export class Lab implements AsyncDisposable {
 
   /** Starts the servers of inet; only their network and pids are the node's. */
   async #serve(inet: Node): Promise<void> {
-    const program = fromFileUrl(new URL("servers.ts", import.meta.url));
+    const program = new URL("servers.ts", import.meta.url).href;
     const child = new Deno.Command("nsenter", {
       args: [
         ...[`--target=${inet.pid}`, "--net", "--pid", "--", Deno.execPath()],

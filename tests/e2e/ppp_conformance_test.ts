@@ -1,0 +1,4 @@
+/** `ppp`, held to what all types do. */
+import { testPlugin } from "../../testing.ts";
+
+testPlugin("ppp");
