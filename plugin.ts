@@ -23,6 +23,7 @@ export type { Resolvers, ServerResolvers } from "./lib/resolver.ts";
 export {
   type CarryOptions,
   type Check,
+  type Flow,
   INTERFACE_VERSION,
   type Tunnel,
   type TunnelContext,

@@ -12,12 +12,12 @@ import {
 import type { Runner } from "./command.ts";
 import { ExitCode, PvpnError } from "./errors.ts";
 import type { Journal } from "./journal.ts";
-import { addLine, applyIp, IpError } from "./link.ts";
+import { addLine, applyIp, IpError, type IpLine } from "./link.ts";
 import { formatPair, type Pair, parsePair6 } from "./pair.ts";
 import type { RemoteFacts } from "./remote.ts";
-import { planRoutes } from "./route.ts";
+import { planOutside, planRoutes } from "./route.ts";
 import { MIN_MTU_6, type Server, type TunnelState } from "./state.ts";
-import type { Tunnel } from "./tunnel.ts";
+import type { Flow, Tunnel } from "./tunnel.ts";
 import type { IpStep, UndoStep } from "./undo.ts";
 import type { UpRequest } from "./up.ts";
 
@@ -96,6 +96,7 @@ export async function configure(
   { remote, negotiated = false }: Tunnel,
   routes: readonly Route[],
   server: Server | undefined,
+  flows: readonly Flow[],
 ): Promise<void> {
   const { journal, resume, runner } = request;
   const { device, slot, undo, exclude, ipv6 } = journal.state;
@@ -103,7 +104,7 @@ export async function configure(
   const { pair } = remote;
   const pair6 = pair6Of(journal.state, remote);
   const steps = planRoutes({
-    ...{ device, slot, routes, server },
+    ...{ device, slot, routes, server, flows },
     pairs: pair6 === undefined ? [pair] : [pair, pair6],
     exclude: exclude.map(parseRoute).filter((r): r is Prefix =>
       r !== "default"
@@ -121,10 +122,8 @@ export async function configure(
     server,
     undo: [...undo, ...fresh],
   });
-  const planned = steps.map((step) => ({ step, line: addLine(step) }));
-  const lines = (family: 4 | 6) =>
-    planned.filter(({ step }) => step.family === family)
-      .map(({ line }) => line);
+  // Of a tunnel that was up before, the kernel may have dropped what is there.
+  const planned = plan(resume ? steps : fresh);
   await runner.change([
     ...["sh", "-c", SET_IPV6, "pvpn", device],
     pair6 === undefined ? "off" : negotiated ? "keep" : "on",
@@ -134,14 +133,69 @@ export async function configure(
   const link4 = negotiated ? [] : [addressLine(device, pair)];
   // IPv6 needs the device up before it has routes.
   const batches = [
-    { family: 6, lines: [...link6.length ? [up] : [], ...link6, ...lines(6)] },
-    { family: 4, lines: [...link4, up, ...lines(4)] },
+    {
+      family: 6,
+      lines: [...link6.length ? [up] : [], ...link6, ...linesOf(planned, 6)],
+    },
+    { family: 4, lines: [...link4, up, ...linesOf(planned, 4)] },
   ] as const;
-  const keep = { keep: resume };
+  await apply(request, batches, planned, fresh);
+  if (resume) await dropStale(journal, steps, runner);
+}
+
+/**
+ * See {@linkcode TunnelContext.outside}: adds the rules at once, because what
+ * was up before leads all into the tunnel already.
+ */
+export async function keepOutside(
+  request: UpRequest,
+  routes: readonly Route[],
+  flow: Flow,
+): Promise<void> {
+  const { journal, runner } = request;
+  const { device, ipv6, undo } = journal.state;
+  const { port } = flow;
+  if (!runner.dry && !(/^\d{1,5}$/.test(port) && Number(port) < 65536)) {
+    throw new PvpnError(ExitCode.server, `"${port}" is not a port`);
+  }
+  const steps = planOutside({
+    ...{ device, routes, flows: [flow] },
+    default6: ipv6 === "leave" ? "outside" : "closed",
+  });
+  const fresh = steps.filter((step) => !undo.some(same(step)));
+  await journal.record(...fresh);
+  const planned = plan(fresh);
+  const batches = ([6, 4] as const).map((family) => ({
+    family,
+    lines: linesOf(planned, family),
+  }));
+  await apply(request, batches, planned, fresh);
+}
+
+interface Planned {
+  readonly step: IpStep;
+  readonly line: IpLine;
+}
+
+const plan = (steps: readonly IpStep[]): Planned[] =>
+  steps.map((step) => ({ step, line: addLine(step) }));
+const linesOf = (planned: readonly Planned[], family: 4 | 6): IpLine[] =>
+  planned.filter(({ step }) => step.family === family).map(({ line }) => line);
+
+/** Runs batches; of `fresh` steps that were not taken, none is kept to undo. */
+async function apply(
+  { journal, resume, runner }: UpRequest,
+  batches: readonly {
+    readonly family: 4 | 6;
+    readonly lines: readonly IpLine[];
+  }[],
+  planned: readonly Planned[],
+  fresh: readonly IpStep[],
+): Promise<void> {
   let done = 0;
   try {
     for (const batch of batches) {
-      await applyIp(batch.family, batch.lines, runner, keep);
+      await applyIp(batch.family, batch.lines, runner, { keep: resume });
       done++;
     }
   } catch (error) {
@@ -157,7 +211,6 @@ export async function configure(
     });
     throw error;
   }
-  if (resume) await dropStale(journal, steps, runner);
 }
 
 function addressLine(device: string, { local, peer }: Pair) {

@@ -11,6 +11,7 @@
  * @module
  */
 import {
+  type Address,
   contains,
   type Family,
   formatAddress,
@@ -28,6 +29,7 @@ import {
   tableOf,
 } from "./route_numbers.ts";
 import type { Server } from "./state.ts";
+import type { Flow } from "./tunnel.ts";
 import type { IpStep } from "./undo.ts";
 
 /** What the routes of a tunnel depend on. */
@@ -46,6 +48,8 @@ export interface RouteRequest {
   readonly default6: "open" | "closed" | "outside";
   /** The real peer of the ssh process, where it must be kept outside. */
   readonly server: Server | undefined;
+  /** What else carries the tunnel, and must be kept outside. */
+  readonly flows: readonly Flow[];
 }
 
 /**
@@ -81,7 +85,9 @@ const rule = (
 ) => step(family, "rule", "priority", priority, ...words, ...RULE_KEPT);
 
 /** The prefixes that routes mean. */
-function prefixesOf({ routes, default6 }: RouteRequest): Prefix[] {
+function prefixesOf(
+  { routes, default6 }: Pick<RouteRequest, "routes" | "default6">,
+): Prefix[] {
   const all = (family: Family): Prefix => ({ family, value: 0n, length: 0 });
   return routes.flatMap((route) => {
     if (route !== "default") return [route];
@@ -131,8 +137,7 @@ export function planRoutes(request: RouteRequest): IpStep[] {
 }
 
 /** Whether the tunnel would swallow its own connection without more rules. */
-export function coversServer(prefix: Prefix, server: Server): boolean {
-  const address = parseAddress(server.address)!;
+function covers(prefix: Prefix, address: Address): boolean {
   // Addresses of this machine itself never leave it: table local is first.
   const local = address.family === 4
     ? address.value >> 24n === 127n
@@ -140,28 +145,55 @@ export function coversServer(prefix: Prefix, server: Server): boolean {
   return !local && contains(prefix, address);
 }
 
-/** The rules that lead one prefix, but not the ssh connection, to the table. */
+/**
+ * The rules by which what carries a tunnel steps over those that lead into
+ * it; the same that {@linkcode planRoutes} has among others.
+ */
+export function planOutside(
+  request: Pick<RouteRequest, "device" | "routes" | "default6" | "flows">,
+): IpStep[] {
+  return prefixesOf(request).flatMap((prefix) =>
+    stepsOver(prefix, { ...request, server: undefined })
+  );
+}
+
+function stepsOver(
+  prefix: Prefix,
+  { device, server, flows }: Pick<RouteRequest, "device" | "server" | "flows">,
+): IpStep[] {
+  const { family } = prefix;
+  const priority = prioritiesOf(prefix);
+  const words = (address: Address, ...ports: (string | number)[]) =>
+    covers(prefix, address)
+      ? [["to", formatPrefix(host(address)), ...ports]]
+      : [];
+  const ssh = server === undefined ? [] : words(
+    parseAddress(server.address)!,
+    ...server.port === undefined
+      ? []
+      : ["ipproto", "tcp", "dport", server.port],
+  );
+  const others = flows.flatMap(({ address, protocol, port }) =>
+    words(address, "ipproto", protocol, "dport", port)
+  );
+  const all = [...ssh, ...others];
+  if (all.length === 0) return [];
+  return [
+    // Whatever it matches, it is only landed on; so it is this tunnel's own.
+    rule(family, priority.landing, "iif", device, "nop"),
+    ...all.map((one) =>
+      rule(family, priority.step, ...one, "goto", priority.landing)
+    ),
+  ];
+}
+
+/** The rules that lead one prefix, but not what carries it, to the table. */
 function rulesOf(prefix: Prefix, request: RouteRequest): IpStep[] {
-  const { device, slot, server } = request;
+  const { slot } = request;
   const { family } = prefix;
   const priority = prioritiesOf(prefix);
   const to = prefix.length === 0 ? [] : ["to", formatPrefix(prefix)];
-  const rules: IpStep[] = [];
-  if (server !== undefined && coversServer(prefix, server)) {
-    const ports = server.port === undefined
-      ? []
-      : ["ipproto", "tcp", "dport", server.port];
-    const address = formatPrefix(host(parseAddress(server.address)!));
-    rules.push(
-      // Whatever it matches, it is only landed on; so it is this tunnel's own.
-      rule(family, priority.landing, "iif", device, "nop"),
-      rule(
-        family,
-        priority.step,
-        ...["to", address, ...ports, "goto", priority.landing],
-      ),
-    );
-  }
+  const rules = stepsOver(prefix, request);
   if (prefix.length === 0) {
     for (const site of SITES[family]) {
       const main = ["to", site, "table", "main", "suppress_prefixlength", 0];

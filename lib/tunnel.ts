@@ -111,6 +111,21 @@ export interface TunnelContext {
    * how this machine itself would reach the server is not known then.
    */
   server(): Promise<Address | undefined>;
+  /**
+   * Keeps packets that carry the tunnel, beside those of ssh, outside of it.
+   * Call it before they are sent.
+   */
+  outside(flow: Flow): Promise<void>;
+}
+
+/** Packets to one port of one host. */
+export interface Flow {
+  /** Their protocol. */
+  readonly protocol: "tcp" | "udp";
+  /** The host. */
+  readonly address: Address;
+  /** The port, in decimal; in a dry run, what stands for it. */
+  readonly port: string;
 }
 
 /** How a carrier is started, and what is made of it. */

@@ -6,7 +6,7 @@
  */
 import { parseRoute } from "./address.ts";
 import type { Runner } from "./command.ts";
-import { configure } from "./configure.ts";
+import { configure, keepOutside } from "./configure.ts";
 import { inspect, serverOf } from "./inspect.ts";
 import type { Journal } from "./journal.ts";
 import type { Keeper } from "./keeper.ts";
@@ -22,7 +22,7 @@ import {
 import { type Carrier, carry } from "./session.ts";
 import { sessionArgv, type SshConfig } from "./ssh.ts";
 import type { Server } from "./state.ts";
-import type { TunnelContext, TunnelPlugin } from "./tunnel.ts";
+import type { Flow, TunnelContext, TunnelPlugin } from "./tunnel.ts";
 import type { UndoStep } from "./undo.ts";
 import { asUser, identity, loginHints } from "./user.ts";
 
@@ -100,9 +100,14 @@ async function bringUpWith(
   const routes = journal.state.routes.map(parseRoute);
   let carrier: Carrier | undefined;
   const servers = new Map<Keeper | undefined, Promise<Server | undefined>>();
+  const flows: Flow[] = [];
   const context = pluginContext(request, work, {
     started: (started) => carrier = started,
     keeper: () => carrier?.keeper,
+    async outside(flow) {
+      flows.push(flow);
+      await keepOutside(request, routes, flow);
+    },
     authenticated(keeper) {
       // While the server sets its end up.
       servers.set(keeper, work.add(inspect(request, routes, keeper)));
@@ -118,7 +123,7 @@ async function bringUpWith(
   signal.throwIfAborted();
   const keeper = (carrier as Carrier | undefined)?.keeper;
   const server = servers.get(keeper) ?? inspect(request, routes, keeper);
-  await configure(request, tunnel, routes, await server);
+  await configure(request, tunnel, routes, await server, flows);
   signal.throwIfAborted();
   return keeper;
 }
@@ -127,6 +132,7 @@ interface Events {
   started(carrier: Carrier): void;
   authenticated(keeper: Keeper): void;
   keeper(): Keeper | undefined;
+  outside(flow: Flow): Promise<void>;
 }
 
 function pluginContext(
@@ -195,6 +201,7 @@ function pluginContext(
       return carrier.facts;
     },
     server: () => work.add(serverOf(request, events.keeper())),
+    outside: (flow) => work.add(events.outside(flow)),
   };
 }
 

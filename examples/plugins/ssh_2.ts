@@ -25,11 +25,6 @@ const node: Check = {
   },
 };
 
-// What is at the far end of a cable hands out IPv6 routes, if it is asked.
-const NO_IPV6 = `
-file=/proc/sys/net/ipv6/conf/$1/disable_ipv6
-[ ! -e "$file" ] || echo 1 >"$file"`;
-
 const plugin: TunnelPlugin = {
   version: INTERFACE_VERSION,
   type: "ssh-2",
@@ -48,7 +43,6 @@ const plugin: TunnelPlugin = {
         `tuntap add dev ${device} mode tap user ${uid}`,
         `link set dev ${device} mtu ${mtu}`,
       ]);
-      await context.change([], ["sh", "-c", NO_IPV6, "ssh-2", device]);
     }
     const unit = device.slice("tap".length);
     const argv = context.ssh(["-oTunnel=ethernet", "-w", `${unit}:any`], {

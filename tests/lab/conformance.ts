@@ -24,6 +24,7 @@ export interface PluginTestOptions {
 const FOLDER = "/run/pvpn-plugins";
 const HOST = "root@server";
 const NETWORK = "10.88.0.0/24";
+const IPV6 = "pvpn: IPv6 goes through the tunnel as well\n";
 
 /** What is written down of a tunnel, as far as it is looked at. */
 interface State {
@@ -59,7 +60,9 @@ class Subject {
   /** Connects, which must work; resolves to the device. */
   async connect(...args: readonly string[]): Promise<string> {
     const result = await this.run("-t", this.type, HOST, ...args);
-    assertEquals([result.code, result.stderr], [0, ""], result.stderr);
+    // The server can carry IPv6: so must the type.
+    const told = args.includes("default") ? IPV6 : "";
+    assertEquals([result.code, result.stderr], [0, told], result.stderr);
     assertMatch(result.stdout, /^\w+ connected\n$/);
     return result.stdout.split(" ")[0]!;
   }
@@ -149,6 +152,10 @@ const TESTS: Readonly<Record<string, (subject: Subject) => Promise<void>>> = {
     await subject.sealed(ADDRESS.public, async () => {
       await subject.carries(ADDRESS.public);
       await subject.carries(ADDRESS.inet);
+    });
+    await subject.sealed(ADDRESS.public6, async () => {
+      const { from } = await reach(subject.client, ADDRESS.public6);
+      assertEquals(from, ADDRESS.serverInside6);
     });
     await subject.stop(device);
   },

@@ -1,13 +1,14 @@
-import { assertEquals } from "@std/assert";
-import { parseRoute, type Prefix } from "../../lib/address.ts";
+import { assert, assertEquals } from "@std/assert";
+import { parseAddress, parseRoute, type Prefix } from "../../lib/address.ts";
 import { type Pair, parsePair6, parsePairRequest } from "../../lib/pair.ts";
-import { planRoutes, type RouteRequest } from "../../lib/route.ts";
+import { planOutside, planRoutes, type RouteRequest } from "../../lib/route.ts";
 import {
   isPriority,
   prioritiesOf,
   SITE_PRIORITY,
   tableOf,
 } from "../../lib/route_numbers.ts";
+import type { Flow } from "../../lib/tunnel.ts";
 import { parseUndoStep } from "../../lib/undo.ts";
 
 const SERVER = { address: "192.0.2.1", port: 22 };
@@ -22,7 +23,7 @@ function plan(
   } = {},
 ): string[] {
   const steps = planRoutes({
-    ...{ device: "tun0", slot: 3, server: SERVER, pairs: [PAIR] },
+    ...{ device: "tun0", slot: 3, server: SERVER, flows: [], pairs: [PAIR] },
     ...{ default6: "closed", routes: routes.map(parseRoute) },
     exclude: exclude.map((text) => parseRoute(text) as Prefix),
     ...more,
@@ -102,6 +103,36 @@ Deno.test("planRoutes() steps over IPv6 rules with an IPv6 server", () => {
     "goto 11003 !",
     ...[...RULES6, ...RULES4],
   ]);
+});
+
+Deno.test("planRoutes() steps over its rules with all that carries the tunnel", () => {
+  const flow = (text: string, port: string): Flow => (
+    { protocol: "udp", address: parseAddress(text)!, port }
+  );
+  const flows = [flow("192.0.2.1", "51820"), flow("2001:db8::1", "7")];
+  const steps = [
+    "-6 rule priority 11003 iif tun0 nop !",
+    "-6 rule priority 11000 to 2001:db8::1/128 ipproto udp dport 7 goto 11003 !",
+    ...STEP,
+    "-4 rule priority 11000 to 192.0.2.1/32 ipproto udp dport 51820 " +
+    "goto 11003 !",
+  ];
+  const planned = plan(["default"], { flows });
+  assertEquals(planned.filter((line) => /nop|goto/.test(line)), steps);
+  // By itself: what of these is not ssh's.
+  const alone = planOutside({
+    ...{ device: "tun0", flows, routes: ["default"], default6: "closed" },
+  });
+  const lines = alone.map((step) => step.words.join(" "));
+  assertEquals(lines.length, 4);
+  for (const line of lines) assert(line.includes("nop") || /udp/.test(line));
+  assertEquals(
+    planOutside({
+      ...{ device: "tun0", flows, routes: [parseRoute("10.0.0.0/8")] },
+      default6: "closed",
+    }),
+    [],
+  );
 });
 
 Deno.test("planRoutes() needs no step for a server that is no other machine", () => {
