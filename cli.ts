@@ -22,21 +22,25 @@ import { notifier } from "./lib/notify.ts";
 import { PluginLoader } from "./lib/plugin_loader.ts";
 import { reconnect } from "./lib/reconnect.ts";
 import { Registry } from "./lib/registry.ts";
-import { formatList, formatTypes } from "./lib/status.ts";
+import { formatTypes } from "./lib/status.ts";
+import type { Style } from "./lib/table.ts";
 import type { TunnelPlugin } from "./lib/tunnel.ts";
 import { callerOf } from "./lib/user.ts";
 import { VERSION } from "./lib/version.ts";
+import { showList } from "./lib/watch.ts";
 import { plugins } from "./plugins/mod.ts";
 
-function print(text: string): void {
+/** Prints on standard output; false where nobody reads it any more. */
+function print(text: string): boolean {
   const bytes = new TextEncoder().encode(text);
   try {
     for (let at = 0; at < bytes.length;) {
       at += Deno.stdout.writeSync(bytes.subarray(at));
     }
+    return true;
   } catch (error) {
     // `pvpn --help | head -1`: who asked has seen enough.
-    if (error instanceof Deno.errors.BrokenPipe) return;
+    if (error instanceof Deno.errors.BrokenPipe) return false;
     const why = error instanceof Error ? error.message : String(error);
     throw new PvpnError(
       ExitCode.unexpected,
@@ -74,11 +78,21 @@ function requireRoot(command: Command): void {
   );
 }
 
+/** How what is printed is to look like. */
+function style(): Style {
+  const terminal = Deno.stdout.isTerminal();
+  const set = Number(Deno.env.get("COLUMNS"));
+  const columns = set >= 1 ? set : terminal
+    ? Deno.consoleSize().columns || 80 // 0 where nobody has set it
+    : Infinity;
+  return { terminal, columns, color: terminal && !Deno.noColor };
+}
+
 async function run(
   { command, debug }: CommandLine,
   more: readonly TunnelPlugin[],
   log: Log,
-): Promise<void> {
+): Promise<unknown> {
   const loader = new PluginLoader(
     new SystemRunner(log),
     Deno.env.get("PVPN_PLUGINS"),
@@ -112,7 +126,7 @@ async function run(
     case "types":
       return print(formatTypes(await registry.all()));
     case "list":
-      return print(formatList(await env.dir.states()));
+      return await showList(command, env, style(), print);
     case "reconnect":
       return await reconnect(command.device, env);
     case "stop": {

@@ -19,7 +19,12 @@ import { parseUserName } from "./user.ts";
 
 /** What the command line asks for. */
 export type Command =
-  | { readonly action: "help" | "version" | "list" | "types" }
+  | { readonly action: "help" | "version" | "types" }
+  | {
+    readonly action: "list";
+    readonly json: boolean;
+    readonly watch: boolean;
+  }
   | { readonly action: "stop"; readonly device: string | undefined }
   | { readonly action: "reconnect"; readonly device: string }
   | {
@@ -113,10 +118,20 @@ export function parseCommandLine(
     if (extra === undefined) return;
     throw new UsageError(`"${extra}" cannot be there: ${why}`);
   };
-  for (const action of ["list", "types"] as const) {
-    if (values[action] !== true) continue;
-    none(`--${action} takes no argument`);
-    return { command: { action }, debug };
+  const [json, watch] = [values.json === true, values.watch === true];
+  if (values.list === true) {
+    none("--list takes no argument");
+    return { command: { action: "list", json, watch }, debug };
+  }
+  if (json || watch) {
+    throw new UsageError(
+      `--${json ? "json" : "watch"} says how the tunnels are listed`,
+      `type pvpn --list --${json ? "json" : "watch"}`,
+    );
+  }
+  if (values.types === true) {
+    none("--types takes no argument");
+    return { command: { action: "types" }, debug };
   }
   for (const action of ["stop", "reconnect"] as const) {
     const given = value(action);

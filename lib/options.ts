@@ -119,6 +119,16 @@ export const OPTIONS: readonly Option[] = [
   },
   { long: "list", short: "l", help: "list the tunnels", group: "tunnels" },
   {
+    long: "watch",
+    help: "with --list: again every second, until ^C",
+    group: "tunnels",
+  },
+  {
+    long: "json",
+    help: "with --list: in a form for programs",
+    group: "tunnels",
+  },
+  {
     long: "types",
     help: "list the tunnel types, those of plugins too",
     group: "tunnels",

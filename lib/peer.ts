@@ -9,6 +9,7 @@ import { formatAddress, parseAddress } from "./address.ts";
 import type { Runner } from "./command.ts";
 import { ExitCode, PvpnError, UsageError } from "./errors.ts";
 import type { ProcessId } from "./process.ts";
+import { parseSockets, socketOf } from "./sockets.ts";
 import type { Server } from "./state.ts";
 import { asUser, type User } from "./user.ts";
 
@@ -30,43 +31,13 @@ export async function findPeer(
   return peerOf(stdout, processes.map(({ pid }) => pid), port);
 }
 
-const USERS_REGEXP = /users:\((?:\("[^"(),=]*",pid=\d+,fd=\d+\),?)+\)\s*$/;
-
-/**
- * Reads `ss -Htnp state established` (ss(8)): the peer of the first socket
- * that one of `pids` has, in the order of `pids` (parents first).
- */
+/** The peer of the first connection that one of `pids` has. */
 export function peerOf(
   text: string,
   pids: readonly number[],
   port?: number,
 ): Server | undefined {
-  const sockets = text.split("\n").flatMap((line) => {
-    const [, , , peer = ""] = line.trim().split(/\s+/);
-    // A process names itself as it likes: "pid=1" is a name, not a pid.
-    const [users = ""] = USERS_REGEXP.exec(line) ?? [];
-    const owners = [...users.matchAll(/",pid=(\d+),/g)].map(([, pid]) =>
-      Number(pid)
-    );
-    const server = parseEndpoint(peer);
-    // Somebody may be connected to a LocalForward of the user's.
-    const other = port !== undefined && server?.port !== port;
-    return server === undefined || other ? [] : [{ owners, server }];
-  });
-  for (const pid of pids) {
-    const found = sockets.find(({ owners }) => owners.includes(pid));
-    if (found !== undefined) return found.server;
-  }
-  return undefined;
-}
-
-/** `1.2.3.4:22`, `[2001:db8::1]:22`, `[::ffff:1.2.3.4]:22`. */
-function parseEndpoint(text: string): Server | undefined {
-  const [, ip = "", port] = /^\[?([^\]%]+)(?:%[^\]]+)?\]?:(\d+)$/.exec(text) ??
-    [];
-  const address = parseAddress(ip.replace(/^::ffff:(?=\d+\.)/, ""));
-  if (address === undefined) return undefined;
-  return { address: formatAddress(address), port: Number(port) };
+  return socketOf(parseSockets(text), pids, port)?.peer;
 }
 
 /**

@@ -1,44 +1,112 @@
 /**
- * Status: `-l`, and `--types`.
+ * Status for people: `-l`, and `--types`.
  *
  * @module
  */
-import { printable } from "./log.ts";
+import type { TunnelInfo, TunnelList } from "./list.ts";
 import type { Broken, Found } from "./registry.ts";
-import type { TunnelState } from "./state.ts";
+import {
+  align,
+  type Color,
+  colored,
+  oneLine,
+  type Style,
+  wrap,
+} from "./table.ts";
+import {
+  formatBytes,
+  formatDuration,
+  formatMilliseconds,
+  formatTime,
+} from "./units.ts";
 
-/** A table for people: one line a row, columns aligned, remarks below. */
-function formatTable(
-  rows: readonly (readonly string[])[],
-  remarks: readonly string[],
+const COLOR_OF: Readonly<Record<TunnelInfo["state"], Color>> = {
+  ...{ connecting: "yellow", up: "green", reconnecting: "yellow", dead: "red" },
+};
+
+const text = (lines: readonly string[]) =>
+  lines.map((line) => line.trimEnd() + "\n").join("");
+
+/** The tunnels: a line each, what more there is to it, and what is wrong. */
+export function formatList(
+  { time, tunnels }: TunnelList,
+  style: Style,
 ): string {
-  const widths = rows[0]!.map((_, column) =>
-    Math.max(...rows.map((row) => row[column]!.length))
-  );
-  const lines = rows.map((row) =>
-    row.map((cell, column) => cell.padEnd(widths[column]!)).join("  ").trimEnd()
-  );
-  return [...lines, ...remarks]
-    .map((line) => printable(line).replace(/[\t\n]/g, " ") + "\n").join("");
+  const { columns } = style;
+  const [head, ...rows] = align([
+    ["DEVICE", "TYPE", "STATE", "ADDRESSES", "HOST"],
+    ...tunnels.map(({ device, type, state, local, peer, host }) => [
+      ...[device, type, state],
+      local === null || peer === null ? "-" : `${local}:${peer}`,
+      host,
+    ]),
+  ], columns);
+  const lines = tunnels.flatMap((tunnel, index) => {
+    const row = [...rows[index]!];
+    row[2] = colored(row[2]!, COLOR_OF[tunnel.state], style);
+    const more = details(tunnel, Date.parse(time));
+    return [
+      row.join("  "),
+      ...more.flatMap((line) => wrap(line, "  ", columns)),
+    ];
+  });
+  const problems = tunnels.flatMap(problemsOf)
+    .flatMap((line) => wrap(line, "", columns));
+  return text([head!.join("  "), ...lines, ...problems]);
 }
 
-/** The tunnels, one line each, and below why some are not up. */
-export function formatList(states: readonly TunnelState[]): string {
-  const rows = [
-    ["DEVICE", "TYPE", "STATE", "ADDRESSES", "HOST", "ROUTES"],
-    ...states.map((state) => [
-      state.device,
-      state.type,
-      state.phase,
-      state.pair ?? "-",
-      state.host,
-      state.routes.join(" ") || "-",
-    ]),
+function details(tunnel: TunnelInfo, now: number): string[] {
+  const { local6, peer6, routes, exclude, resolvers, domains } = tunnel;
+  const { receivedBytes, sentBytes } = tunnel;
+  const rate = (bytes: number | null) =>
+    bytes === null ? "" : ` (${formatBytes(bytes)}/s)`;
+  return [
+    ...local6 === null ? [] : [`IPv6 ${local6} to ${peer6}`],
+    ...routes.length === 0 ? [] : [
+      `routes ${routes.join(" ")}` +
+      (exclude.length === 0 ? "" : ` without ${exclude.join(" ")}`),
+    ],
+    ...resolvers.length === 0 ? [] : [
+      `resolvers ${resolvers.join(" ")}` +
+      (domains.length === 0 ? "" : ` for ${domains.join(" ")}`),
+    ],
+    ...[history(tunnel, now)].filter(Boolean),
+    ...receivedBytes === null || sentBytes === null ? [] : [
+      `received ${formatBytes(receivedBytes)}` +
+      `${rate(tunnel.receivedBytesPerSecond)}, sent ${formatBytes(sentBytes)}` +
+      rate(tunnel.sentBytesPerSecond),
+    ],
   ];
-  const problems = states.flatMap(({ device, problem }) =>
-    problem === undefined ? [] : [`${device}: ${problem}`]
-  );
-  return formatTable(rows, problems);
+}
+
+/** Since when it is up, how often it came back, and how far the server is. */
+function history(
+  { state, since, reconnects, server, rttMilliseconds }: TunnelInfo,
+  now: number,
+): string {
+  const up = state === "up" && since !== null
+    ? [
+      `up ${formatDuration((now - Date.parse(since)) / 1000)}`,
+      `since ${formatTime(since)}`,
+    ]
+    : [];
+  const back = reconnects === 0
+    ? []
+    : [`came back ${reconnects === 1 ? "once" : `${reconnects} times`}`];
+  const rtt = rttMilliseconds === null || server === null ? [] : [
+    `RTT ${formatMilliseconds(rttMilliseconds)} to ${server.address}`,
+  ];
+  return [...up, ...back, ...rtt].join(", ");
+}
+
+function problemsOf({ device, state, problem }: TunnelInfo): string[] {
+  return [
+    ...problem === null ? [] : [`${device}: ${problem}`],
+    ...state !== "dead" ? [] : [
+      `${device}: what looked after it has been killed, and its routes are ` +
+      `closed; to open them: pvpn -S ${device}`,
+    ],
+  ];
 }
 
 /** The tunnel types, one line each, and below why some cannot be used. */
@@ -54,10 +122,8 @@ export function formatTypes(types: readonly (Found | Broken)[]): string {
       : [found.type, found.file, "-", "cannot be used"]
   );
   const problems = types.flatMap((found) =>
-    "problem" in found ? [`${found.type}: ${found.problem}`] : []
+    "problem" in found ? [oneLine(`${found.type}: ${found.problem}`)] : []
   );
-  return formatTable(
-    [["TYPE", "SOURCE", "RUNS", "SUMMARY"], ...rows],
-    problems,
-  );
+  const table = align([["TYPE", "SOURCE", "RUNS", "SUMMARY"], ...rows]);
+  return text([...table.map((row) => row.join("  ")), ...problems]);
 }

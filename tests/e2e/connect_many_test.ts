@@ -1,4 +1,4 @@
-/** Several tunnels at once, stopping them, `-l`, and `--mtu`. */
+/** Several tunnels at once, stopping them, and `--mtu`. */
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { ADDRESS, type Lab } from "../lab/lab.ts";
 import { pvpn } from "../lab/pvpn.ts";
@@ -146,26 +146,6 @@ test("a second default is refused, and the first keeps it", async (lab) => {
   await using second = await up(lab, ["root@server", "10.88.0.0/24"]);
   const there = await way(lab.client, ADDRESS.inet);
   assertEquals(there.split(" ")[0], second.device);
-});
-
-test("-l lists the tunnels", async (lab) => {
-  const list = async () => {
-    const { code, stdout, stderr } = await pvpn(lab, ["-l"]);
-    assertEquals({ code, stderr }, { code: 0, stderr: "" });
-    return stdout.trim().split("\n").map((line) => line.split(/ {2,}/));
-  };
-  const title = ["DEVICE", "TYPE", "STATE", "ADDRESSES", "HOST", "ROUTES"];
-  assertEquals(await list(), [title]);
-  const args = ["-i", "10.9.9.1:10.9.9.2", "root@server"];
-  await using _ = await up(lab, [...args, "10.88.0.0/24", ADDRESS.public]);
-  await using second = await up(lab, ["root@10.77.0.1"]);
-  const { local, peer } = await second.pair();
-  const routes = `10.88.0.0/24 ${ADDRESS.public}`;
-  assertEquals(await list(), [
-    title,
-    ["tun0", "ssh-3", "up", "10.9.9.1:10.9.9.2", "root@server", routes],
-    ["tun1", "ssh-3", "up", `${local}:${peer}`, "root@10.77.0.1", "-"],
-  ]);
 });
 
 for (const mtu of [576, 1400, 16380]) {

@@ -160,7 +160,7 @@ for (
         from: "10.88.0.1",
       });
       const list = await pvpn(lab, ["-l"]);
-      assertMatch(list.stdout, /^tun0 .* up .* 10\.88\.0\.0\/24$/m);
+      assertMatch(list.stdout, /^tun0 .* up .*\n +routes 10\.88\.0\.0\/24$/m);
       child.kill(signal);
       const stderr = await new Response(child.stderr).text();
       assertEquals((await child.status).code, status, stderr);

@@ -120,7 +120,8 @@ labTest(
       "tun0 connected\n",
     ]);
     const { stdout } = await pvpn(lab, ["-l"]);
-    const [, device = ""] = /^(ppp\d) .*10\.88/m.exec(stdout) ?? [];
+    const [, device = ""] = /^(ppp\d) .*\n +routes 10\.88/m.exec(stdout) ??
+      [];
     assertEquals((await pvpn(lab, ["-S", device])).code, 0);
     await lab.client.ok([...PING, ADDRESS.public]);
     assert((await lab.client.run([...PING, ADDRESS.inet])).code !== 0);

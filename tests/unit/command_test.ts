@@ -72,7 +72,7 @@ Deno.test("the compiled program may read what it passes on, and what it reads it
   assertEquals(
     [
       ...[...ENVIRONMENT, ...CALLER_VARIABLES],
-      ...["NOTIFY_SOCKET", "PVPN_PLUGINS", "SSH_ARGS"],
+      ...["COLUMNS", "NOTIFY_SOCKET", "PVPN_PLUGINS", "SSH_ARGS"],
     ].sort(),
     allowed.sort(),
   );

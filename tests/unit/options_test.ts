@@ -55,7 +55,10 @@ Deno.test("parseCommandLine() takes each option in all of its forms", () => {
     assert(parsed.action === "connect" && parsed.dryRun);
   }
   for (const form of ["-l", "--list"]) {
-    assertEquals(command(form).action, "list");
+    const plain = { action: "list", json: false, watch: false } as const;
+    assertEquals(command(form), plain);
+    assertEquals(command(form, "--json"), { ...plain, json: true });
+    assertEquals(command("--watch", form), { ...plain, watch: true });
   }
   for (const form of ["-h", "--help"]) {
     assertEquals(command(form).action, "help");

@@ -123,6 +123,13 @@ Deno.test("parseCommandLine() refuses a command line without a host", () => {
   refused("-l", "h");
 });
 
+Deno.test("parseCommandLine() takes --json and --watch for a list only", () => {
+  for (const args of [["--json"], ["--watch", "h"], ["--json", "-S", "tun0"]]) {
+    const { hints } = refused(...args);
+    assertMatch(hints.join(), /^type pvpn --list --(json|watch)$/);
+  }
+});
+
 Deno.test("parseCommandLine() reads SSH_ARGS when it connects, and only then", () => {
   const line = parseCommandLine(["h"], "-p '22'");
   assert(line.command.action === "connect");
