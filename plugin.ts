@@ -19,6 +19,7 @@ export type { ProcessId } from "./lib/process.ts";
 export { quote, quoteAll } from "./lib/quote.ts";
 export { PairTakenError, type RemoteFacts } from "./lib/remote.ts";
 export { type RemoteError, type RemoteScript } from "./lib/remote_script.ts";
+export type { Owner, ResolverStep } from "./lib/resolver_step.ts";
 export type { Resolvers, ServerResolvers } from "./lib/resolver.ts";
 export {
   type CarryOptions,

@@ -18,6 +18,7 @@ import type { TunnelState } from "./state.ts";
 const ASKED = {
   ...{ version: true, type: true, host: true, sshArgs: true, user: true },
   ...{ routes: true, exclude: true, ipv6: true, fallback: true, mtu: true },
+  ...{ dns: true, names: false },
   ...{ plugin: true, pair: false, firstHop: false, pair6: false },
   ...{ device: false, slot: false },
   ...{ phase: false, owner: false, server: false, since: false },

@@ -14,6 +14,9 @@ export const COMMANDS: readonly string[] = [
   "env",
   "getent",
   "ip",
+  "nft",
+  "resolvconf",
+  "resolvectl",
   "setpriv",
   "sh",
   "ss",
@@ -131,6 +134,7 @@ function spawnError(error: unknown, program: string): unknown {
 
 const PACKAGES: ReadonlyMap<string, string> = new Map([
   ["ip", "iproute2"],
+  ["nft", "nftables"],
   ["setpriv", "util-linux"],
   ["ss", "iproute2"],
   ["ssh", "openssh-client"],

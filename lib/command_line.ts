@@ -5,6 +5,7 @@
  */
 import { formatRoute, parseRoute, type Prefix, type Route } from "./address.ts";
 import type { ConnectRequest } from "./connect.ts";
+import { parseDnsRequest } from "./dns_request.ts";
 import { UsageError } from "./errors.ts";
 import { isGiven, type Split, split } from "./getopt.ts";
 import { type Option, OPTIONS } from "./options.ts";
@@ -160,6 +161,11 @@ export function parseCommandLine(
   const mtu = value("mtu");
   const firstHop = value("first-ssh-hop");
   const sshUser = value("ssh-user");
+  const dns = parseDnsRequest(
+    values["inherit-dns"] === true,
+    value("dns"),
+    list("dns-domain"),
+  );
   const request: ConnectRequest = {
     type: value("type") ?? DEFAULT_TYPE,
     host: parseHost(host),
@@ -175,6 +181,7 @@ export function parseCommandLine(
     foreground: values.foreground === true,
     ...(mtu === undefined ? {} : { mtu: parseMtu(mtu) }),
     ...(firstHop === undefined ? {} : { firstHop }),
+    ...(dns === undefined ? {} : { dns }),
     ...(sshUser === undefined ? {} : { sshUser: parseUserName(sshUser) }),
   };
   checkTogether(request);

@@ -12,7 +12,13 @@ import {
 import type { Runner } from "./command.ts";
 import { ExitCode, PvpnError } from "./errors.ts";
 import type { Journal } from "./journal.ts";
-import { addLine, applyIp, IpError, type IpLine } from "./link.ts";
+import {
+  addLine,
+  applyIp,
+  DEVICE_GROUP,
+  IpError,
+  type IpLine,
+} from "./link.ts";
 import { formatPair, type Pair, parsePair6 } from "./pair.ts";
 import type { RemoteFacts } from "./remote.ts";
 import { planOutside, planRoutes } from "./route.ts";
@@ -128,7 +134,8 @@ export async function configure(
     ...["sh", "-c", SET_IPV6, "pvpn", device],
     pair6 === undefined ? "off" : negotiated ? "keep" : "on",
   ]);
-  const up = { words: ["link", "set", "dev", device, "up"] };
+  const group = ["group", String(DEVICE_GROUP)];
+  const up = { words: ["link", "set", "dev", device, ...group, "up"] };
   const link6 = pair6 === undefined ? [] : [addressLine(device, pair6)];
   const link4 = negotiated ? [] : [addressLine(device, pair)];
   // IPv6 needs the device up before it has routes.

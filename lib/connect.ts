@@ -8,6 +8,8 @@ import { formatRoute, type Prefix, type Route } from "./address.ts";
 import { claim, type NewTunnel, pretend, recover } from "./claim.ts";
 import type { Runner } from "./command.ts";
 import { type Connected, type Environment, rollBack } from "./environment.ts";
+import { dnsState, planNames, surveyNames } from "./dns_plan.ts";
+import type { DnsRequest } from "./dns_request.ts";
 import { ExitCode, PvpnError } from "./errors.ts";
 import {
   candidatePairs,
@@ -50,6 +52,8 @@ export interface ConnectRequest {
   readonly pair: PairRequest;
   /** MTU of both devices, in bytes; without it, the type's. */
   readonly mtu?: number;
+  /** What is done for names; without it, nothing. */
+  readonly dns?: DnsRequest;
   /** The host name or address of the first SSH server, where it is not seen. */
   readonly firstHop?: string;
   /** Whom ssh runs as; without it, whoever called: {@linkcode findUser}. */
@@ -97,19 +101,22 @@ async function survey(
   user: User | undefined,
   { runner, log }: Environment,
 ) {
-  const { host, sshArgs, firstHop, pair, routes } = request;
-  const [me, config, hop] = await Promise.all([
+  const { host, sshArgs, firstHop, pair, routes, dns } = request;
+  const [me, config, hop, names] = await Promise.all([
     self(runner, SHOW_ROUTES),
     sshConfig(host, sshArgs, user, runner),
     firstHop === undefined
       ? undefined
       : resolveFirstHop(firstHop, user, runner),
+    dns !== undefined || routes.includes("default")
+      ? surveyNames(dns, runner)
+      : undefined,
   ]);
   const routing = parseRoutingTable(me.stdout);
   checkRoutes(routes, request.exclude, routing, log);
   const networks = routes.filter((route) => route !== "default");
   const pairs = candidatePairs(pair, routing.taken, networks);
-  return { me, routing, config, hop, pairs };
+  return { me, routing, config, hop, pairs, names };
 }
 
 /**
@@ -144,6 +151,7 @@ export async function connect(
     ipv6: request.ipv6,
     fallback: request.fallback,
     mtu,
+    ...(request.dns && { dns: dnsState(request.dns) }),
     ...(user === undefined ? {} : { user }),
     ...(file === undefined ? {} : { plugin: file }),
   };
@@ -154,11 +162,9 @@ export async function connect(
     );
     if (dead !== undefined) return await adopt(dead, request.foreground, env);
   }
-  const { me, routing, config, hop, pairs } = await survey(
-    request,
-    user,
-    env,
-  );
+  const found = await survey(request, user, env);
+  const { me, routing, config, hop, pairs } = found;
+  const names = found.names && planNames(request, found.names, routing, log);
   signal.throwIfAborted();
   const tunnel: NewTunnel = {
     ...asked,
@@ -170,6 +176,7 @@ export async function connect(
     owner: me.id,
     reconnects: 0,
     ...(hop === undefined ? {} : { firstHop: hop }),
+    ...(names === undefined ? {} : { names }),
   };
   const claimed = runner.dry
     ? {

@@ -8,6 +8,7 @@ import type { Environment } from "./environment.ts";
 import { ExitCode, PvpnError } from "./errors.ts";
 import type { Lock } from "./lock.ts";
 import { stopOwner } from "./process.ts";
+import { restoreLeft } from "./resolver_step.ts";
 
 /**
  * Stops one tunnel: ends whoever is at work on it, then undoes what is left.
@@ -85,6 +86,7 @@ export async function disconnectAll(
   const devices = await dir.devices();
   if (devices.length === 0) {
     await recover(dir, runner, log); // stray files of a run that was cut
+    await restoreLeft(runner, log);
     await dir.tidy();
     throw new PvpnError(ExitCode.state, "no tunnel is up");
   }

@@ -41,7 +41,7 @@ Types (and those of plugins: pvpn --types):
 ${known}
 
 Examples:
-  pvpn -t ssh-3 root@proxy default          all traffic, on public Wi-Fi
+  pvpn -D -t ssh-3 root@proxy default       all traffic, on public Wi-Fi
   pvpn -t ssh-3 root@work 192.168.0.0/16    a private network
   pvpn -S tun0                              stop that tunnel
 

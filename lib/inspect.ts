@@ -28,7 +28,7 @@ export async function inspect(
     ...carriers.map((id) => ({ kind: "process", ...id }) as const),
   );
   if (firstHop !== undefined) return { address: firstHop };
-  if (routes.length === 0) return undefined;
+  if (routes.length === 0 && journal.state.dns === undefined) return undefined;
   const server = await connectionOf(request, processes);
   if (server === undefined) {
     throw new PvpnError(

@@ -8,6 +8,12 @@ import type { Runner } from "./command.ts";
 import { ExitCode, PvpnError } from "./errors.ts";
 import { batchErrors, type IpStep } from "./undo.ts";
 
+/**
+ * The group of tunnels' devices (ip-link(8)): all others are "outside" to the
+ * guard of any tunnel's names.
+ */
+export const DEVICE_GROUP = 28790;
+
 /** A line of an `ip -batch`, and what it is for in an error's words. */
 export interface IpLine {
   /** The words, such as `link set dev tun0 up`. */

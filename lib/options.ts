@@ -63,6 +63,27 @@ export const OPTIONS: readonly Option[] = [
     group: "connect",
   },
   {
+    long: "inherit-dns",
+    short: "D",
+    help: "ask for names where the server asks, through the\n" +
+      "tunnel, and search in the domains that it has",
+    group: "connect",
+  },
+  {
+    long: "dns",
+    value: "ADDR[,ADDR]",
+    help: "ask these resolvers, through the tunnel",
+    group: "connect",
+  },
+  {
+    long: "dns-domain",
+    value: "DOMAIN",
+    repeatable: true,
+    help: "ask them for names in DOMAIN only (with\n" +
+      "systemd-resolved); can be repeated",
+    group: "connect",
+  },
+  {
     long: "ssh-user",
     value: "USER",
     help: "whose ssh runs, with that user's keys, agent and\n" +

@@ -11,7 +11,7 @@ import type { Keeper } from "./keeper.ts";
 import { type Pair, parsePairRequest } from "./pair.ts";
 import { self } from "./process.ts";
 import { sshConfig } from "./ssh_config.ts";
-import type { UndoStep } from "./undo.ts";
+import { isClosedLink, type UndoStep } from "./undo.ts";
 import { bringUp } from "./up.ts";
 
 /** The longest time between two tries, in milliseconds. */
@@ -74,8 +74,9 @@ export async function retry(
   const { state } = journal;
   const me = await self(runner, ["true"]);
   const isProcess = (step: UndoStep) => step.kind === "process";
-  const isRule = (step: UndoStep) =>
-    step.kind === "ip" && step.object === "rule";
+  const closes = (step: UndoStep) =>
+    step.kind === "resolver" ||
+    step.kind === "ip" && (step.object === "rule" || isClosedLink(step));
   const lived = Date.now() - Date.parse(state.since ?? "");
   await journal.update({
     phase: "reconnecting",
@@ -84,7 +85,7 @@ export async function retry(
   let tries = 0;
   if (state.fallback) {
     log.warn(`"${state.device}" is down: what it carried goes out in clear`);
-    await journal.undo(runner, isRule);
+    await journal.undo(runner, closes);
   }
   for (let attempt = lived < SHORT && !once ? 1 : 0;; attempt++) {
     await journal.undo(runner, isProcess);

@@ -37,7 +37,7 @@ resolv_conf() {
     esac
   done <"$1"
 }
-list= stub= domains= locked= count=0
+list= stub= own= domains= locked= count=0
 resolv_conf /etc/resolv.conf
 [ $count -gt 0 ] || stub=127.0.0.1
 if [ -n "$stub" ]; then

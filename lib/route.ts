@@ -18,6 +18,7 @@ import {
   formatPrefix,
   host,
   parseAddress,
+  parsePrefix,
   type Prefix,
   type Route,
 } from "./address.ts";
@@ -64,6 +65,14 @@ const SITES: Readonly<Record<Family, readonly string[]>> = {
   ],
   6: ["fc00::/7", "fe80::/10"],
 };
+
+/** Whether `default` leaves an address to the main table, if that routes it. */
+export function inSite(address: Address): boolean {
+  const sites = SITES[address.family].map((text) =>
+    parsePrefix(text, address.family)!
+  );
+  return sites.some((site) => contains(site, address));
+}
 
 // systemd-networkd removes what is not the kernel's, or its own, from tables
 // and rules when it starts (networkd.conf(5), ManageForeignRoutes).

@@ -5,6 +5,7 @@
  * @module
  */
 import { parseAddress, parseRoute } from "./address.ts";
+import { type DnsState, isDns, isNames, type NamesState } from "./dns_state.ts";
 import { ExitCode, PvpnError } from "./errors.ts";
 import { parsePair6, parsePairRequest } from "./pair.ts";
 import type { ProcessId } from "./process.ts";
@@ -12,6 +13,7 @@ import { DEVICE_REGEXP } from "./remote.ts";
 import { isPriority, metricOf, tableOf } from "./route_numbers.ts";
 import { parseHost } from "./ssh.ts";
 import { checkSshArgs } from "./ssh_args.ts";
+import { closedLink } from "./resolver_step.ts";
 import { parseUndoStep, type UndoStep } from "./undo.ts";
 import { isUser, type User } from "./user.ts";
 
@@ -75,6 +77,10 @@ export interface TunnelState {
   readonly owner?: ProcessId;
   /** The pair in use, `LOCAL:PEER`; until it is, what `-i` asked for. */
   readonly pair?: string;
+  /** What is done for names; without it, nothing. */
+  readonly dns?: DnsState;
+  /** How that is done. */
+  readonly names?: NamesState;
   /** What `-s` named, as an address. */
   readonly firstHop?: string;
   /** Whom ssh runs as, where that is not root. */
@@ -143,6 +149,8 @@ const CHECKS: Readonly<
     value === "connecting" || value === "up" || value === "reconnecting",
   owner: optional(isProcess),
   pair: optional(accepted(parsePairRequest)),
+  dns: optional(isDns),
+  names: optional(isNames),
   firstHop: optional((value) =>
     isText(value) && parseAddress(value) !== undefined
   ),
@@ -196,6 +204,7 @@ export function parseState(text: string, device: string): TunnelState {
 
 /** Whether a step takes back what pvpn adds, and nothing else on a machine. */
 function isOwn(step: UndoStep, { device, slot }: TunnelState): boolean {
+  if (step.kind === "resolver") return step.device === device;
   if (step.kind !== "ip") return true; // known by its start time; below /run
   const { object, words } = step;
   const value = (key: string) => words[words.indexOf(key) + 1] ?? "";
@@ -203,7 +212,7 @@ function isOwn(step: UndoStep, { device, slot }: TunnelState): boolean {
     value("table") === `${tableOf(slot)}`;
   switch (object) {
     case "link":
-      return value("dev") === device;
+      return [device, closedLink(device)].includes(value("dev"));
     case "rule":
       return words[0] === "priority" && isPriority(Number(words[1]));
     case "route":

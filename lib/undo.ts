@@ -5,9 +5,16 @@
  *
  * @module
  */
-import { CommandError, type CommandOutput, type Runner } from "./command.ts";
+import type { CommandOutput, Runner } from "./command.ts";
+import { PvpnError } from "./errors.ts";
 import { DEVICE_REGEXP } from "./remote.ts";
 import { endProcesses, type ProcessId } from "./process.ts";
+import {
+  closedLink,
+  parseResolverStep,
+  type ResolverStep,
+  undoResolver,
+} from "./resolver_step.ts";
 import type { Family } from "./address.ts";
 
 /** Deletes what an `ip ... add` added; see ip(8). */
@@ -37,11 +44,16 @@ export interface FileStep {
 }
 
 /** One change, and how to take it back. */
-export type UndoStep = IpStep | ProcessStep | FileStep;
+export type UndoStep = IpStep | ProcessStep | FileStep | ResolverStep;
 
 /** The step that deletes a device. */
 export function deleteLink(device: string): IpStep {
   return { kind: "ip", family: 4, object: "link", words: ["dev", device] };
+}
+
+/** Whether a step deletes the device that refuses names. */
+export function isClosedLink({ object, words }: IpStep): boolean {
+  return object === "link" && words[1]?.endsWith(closedLink("")) === true;
 }
 
 /** A word that may stand in a line of `ip -batch`, where spaces split. */
@@ -70,6 +82,7 @@ export function parseUndoStep(value: unknown): UndoStep | undefined {
       ? { kind: "file", path }
       : undefined;
   }
+  if (step.kind === "resolver") return parseResolverStep(step);
   const { kind, family, object, words } = step;
   const known = kind === "ip" && (family === 4 || family === 6) &&
     (object === "link" || object === "route" || object === "rule") &&
@@ -137,6 +150,15 @@ async function undoGroup(
   if (first?.kind === "file") {
     return await removeFiles(steps, runner);
   }
+  if (first?.kind === "resolver") {
+    const failures: UndoFailure[] = [];
+    for (const step of steps.toReversed()) {
+      if (step.kind !== "resolver") continue;
+      const reason = await failure(() => undoResolver(step, runner));
+      if (reason !== undefined) failures.unshift({ step, reason });
+    }
+    return failures;
+  }
   const batch = steps.filter((step) => step.kind === "ip").toReversed();
   return (await deleteAll(batch, runner)).reverse();
 }
@@ -157,7 +179,7 @@ async function failure(
   try {
     await act();
   } catch (error) {
-    if (error instanceof CommandError) return error.message;
+    if (error instanceof PvpnError) return error.message;
     throw error;
   }
 }

@@ -7,10 +7,12 @@
 import { parseRoute } from "./address.ts";
 import type { Runner } from "./command.ts";
 import { configure, keepOutside } from "./configure.ts";
+import { chooseResolvers, resolverParts, withResolvers } from "./dns.ts";
+import { guardNames, setResolvers } from "./dns_set.ts";
 import { inspect, serverOf } from "./inspect.ts";
 import type { Journal } from "./journal.ts";
 import type { Keeper } from "./keeper.ts";
-import { applyIp, IpError, type IpLine } from "./link.ts";
+import { makeDevice } from "./make_device.ts";
 import type { Log } from "./log.ts";
 import { type Pair, parsePair6 } from "./pair.ts";
 import {
@@ -23,7 +25,6 @@ import { type Carrier, carry } from "./session.ts";
 import { sessionArgv, type SshConfig } from "./ssh.ts";
 import type { Server } from "./state.ts";
 import type { Flow, TunnelContext, TunnelPlugin } from "./tunnel.ts";
-import type { UndoStep } from "./undo.ts";
 import { asUser, identity, loginHints } from "./user.ts";
 
 /** What bringing a tunnel up depends on, beside what its journal says. */
@@ -123,7 +124,16 @@ async function bringUpWith(
   signal.throwIfAborted();
   const keeper = (carrier as Carrier | undefined)?.keeper;
   const server = servers.get(keeper) ?? inspect(request, routes, keeper);
-  await configure(request, tunnel, routes, await server, flows);
+  const resolvers = chooseResolvers(request, tunnel.remote);
+  await guardNames(request);
+  await configure(
+    request,
+    tunnel,
+    withResolvers(routes, resolvers, journal.state),
+    await server,
+    flows,
+  );
+  if (resolvers !== undefined) await setResolvers(request, resolvers);
   signal.throwIfAborted();
   return keeper;
 }
@@ -165,7 +175,10 @@ function pluginContext(
     ssh(options, script, pairs = request.pairs) {
       const { resume, verbose: trace } = request;
       const pair6 = parsePair6(journal.state.pair6 ?? "");
-      const remote = { token: newToken(), mtu, pairs, pair6, resume, trace };
+      const parts = resolverParts(journal.state);
+      const remote: RemoteRequest = {
+        ...{ token: newToken(), mtu, pairs, pair6, resume, trace, parts },
+      };
       const command = remoteCommand(script, remote);
       sent = { remote, script, command };
       const argv = sessionArgv({ host, args: sshArgs }, {
@@ -205,33 +218,13 @@ function pluginContext(
   };
 }
 
-/** See {@linkcode TunnelContext.ip}. */
-async function makeDevice(
-  { journal, runner }: UpRequest,
-  undo: readonly UndoStep[],
-  lines: readonly IpLine[],
-): Promise<void> {
-  await journal.record(...undo);
-  try {
-    await applyIp(4, lines, runner);
-  } catch (error) {
-    // The first line makes what is undone: without it, there is nothing.
-    if (error instanceof IpError && error.missed.includes(lines[0]!)) {
-      await journal.update({
-        undo: journal.state.undo.filter((step) => !undo.includes(step)),
-      });
-    }
-    throw error;
-  }
-}
-
 /**
  * Where resolvers may be out of reach while the tunnel is down, ssh is told
  * the address that it had.
  */
 function knownAddress(request: UpRequest): { address?: string } {
-  const { server, routes, firstHop } = request.journal.state;
-  const closed = routes.includes("default");
+  const { server, routes, firstHop, dns } = request.journal.state;
+  const closed = routes.includes("default") || dns !== undefined;
   return request.knownAddress && closed && server !== undefined &&
       firstHop === undefined
     ? { address: server.address }

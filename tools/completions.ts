@@ -20,6 +20,8 @@ const SOURCES: Readonly<Record<string, Source>> = {
   USER: "users",
   "IP1:IP2": ["any:any"],
   NETWORK: [],
+  "ADDR[,ADDR]": [],
+  DOMAIN: [],
   BYTES: [],
 };
 

@@ -2,9 +2,9 @@
 # shellcheck shell=bash
 
 # >>> tools/completions.ts options
-_pvpn_options='-t --type -i --ip -s --first-ssh-hop --ssh-user -x --exclude --ipv6 --allow-fallback --mtu -f --foreground -n --dry-run -S --stop -l --list --watch --json --types -d --debug -h --help -v --version'
+_pvpn_options='-t --type -i --ip -s --first-ssh-hop -D --inherit-dns --dns --dns-domain --ssh-user -x --exclude --ipv6 --allow-fallback --mtu -f --foreground -n --dry-run -S --stop -l --list --watch --json --types -d --debug -h --help -v --version'
 # Those whose value is the next word.
-_pvpn_with_value=' -t --type -i --ip -s --first-ssh-hop --ssh-user -x --exclude --ipv6 --mtu '
+_pvpn_with_value=' -t --type -i --ip -s --first-ssh-hop --dns --dns-domain --ssh-user -x --exclude --ipv6 --mtu '
 # Those beside which there is no SSH-HOST.
 _pvpn_without_host=' -S --stop -l --list --watch --json --types -h --help -v --version '
 
@@ -20,6 +20,8 @@ _pvpn_value() {
     -t | --type) _pvpn_types ;;
     -i | --ip) _pvpn_offer any:any ;;
     -s | --first-ssh-hop) _pvpn_hosts ;;
+    --dns) _pvpn_offer ;;
+    --dns-domain) _pvpn_offer ;;
     --ssh-user) _pvpn_users ;;
     -x | --exclude) _pvpn_offer ;;
     --ipv6) _pvpn_offer tunnel block leave ;;

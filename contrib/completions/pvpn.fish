@@ -59,11 +59,14 @@ function __pvpn_profiles
 end
 
 # >>> tools/completions.ts options
-set -g __pvpn_with_value -t --type -i --ip -s --first-ssh-hop --ssh-user -x --exclude --ipv6 --mtu
+set -g __pvpn_with_value -t --type -i --ip -s --first-ssh-hop --dns --dns-domain --ssh-user -x --exclude --ipv6 --mtu
 set -g __pvpn_without_host -S --stop -l --list --watch --json --types -h --help -v --version
 complete -c pvpn -s t -l type -x -a '(__pvpn_types)' -d 'tunnel type (default ppp)'
 complete -c pvpn -s i -l ip -x -a 'any:any' -d 'addresses of this end and of the server'\''s'
 complete -c pvpn -s s -l first-ssh-hop -x -a '(__fish_print_hostnames)' -d 'the SSH server that packets really go to, if pvpn cannot see it: behind a reverse tunnel'
+complete -c pvpn -s D -l inherit-dns -d 'ask for names where the server asks, through the tunnel, and search in the domains that it has'
+complete -c pvpn -l dns -x -d 'ask these resolvers, through the tunnel'
+complete -c pvpn -l dns-domain -x -d 'ask them for names in DOMAIN only (with systemd-resolved)'
 complete -c pvpn -l ssh-user -x -a '(__fish_complete_users)' -d 'whose ssh runs, with that user'\''s keys, agent and configuration (under sudo, yours)'
 complete -c pvpn -s x -l exclude -x -d 'keep NETWORK out of the tunnel'
 complete -c pvpn -l ipv6 -x -a 'tunnel block leave' -d 'IPv6 under default: tunnel, which blocks it where the server has none'

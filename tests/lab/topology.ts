@@ -101,7 +101,8 @@ const HOSTS = `127.0.0.1 localhost
 
 /** A nameserver a node, so that it shows whose answers one gets. */
 const RESOLV: Readonly<Record<keyof Nodes, string>> = {
-  client: "nameserver 10.77.0.1\n", // where nobody answers
+  // Where nobody answers; not on its own network, which pvpn would warn of.
+  client: "nameserver 203.0.113.53\n",
   server: "nameserver 10.88.0.9\nsearch lab.test\n",
   inet: "nameserver 127.0.0.1\n",
   jump: "nameserver 10.77.0.1\n",

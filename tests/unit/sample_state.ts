@@ -42,6 +42,11 @@ export const STATE: TunnelState = {
   phase: "up",
   owner: { pid: 4711, start: "123456" },
   pair: "10.1.0.1:10.1.0.2",
+  dns: { inherit: true, addresses: ["10.0.0.53"], domains: ["corp.test"] },
+  names: {
+    ...{ owners: ["resolved", "file"], guard: true },
+    inUse: { addresses: ["10.0.0.53", "fd00::53"], domains: ["lab.test"] },
+  },
   firstHop: "192.0.2.9",
   user: {
     ...{ name: "alice", uid: 1000, gid: 100 },
@@ -54,6 +59,8 @@ export const STATE: TunnelState = {
   undo: [
     { kind: "ip", family: 4, object: "link", words: ["dev", "tun0"] },
     { kind: "process", pid: 4712, start: "123457" },
+    { kind: "resolver", owner: "guard", device: "tun0" },
+    { kind: "resolver", owner: "file", device: "tun0" },
     {
       ...{ kind: "ip", family: 6, object: "rule" },
       words: [

@@ -169,6 +169,53 @@ Deno.test("parseState() refuses addresses that are none", () => {
   ]);
 });
 
+Deno.test("parseState() refuses resolvers and domains that could not be", () => {
+  const dns = STATE.dns!;
+  const wrong = [
+    ...[["10.0.0.53; id"], ["127.0.0.1"], ["ff02::1"], "10.0.0.53", [1], {}]
+      .map((addresses) => ({ addresses })),
+    ...[["~corp.test"], ["A.test"], ["a b"], ["-a"], [""], ["."], "a.test"]
+      .map((domains) => ({ domains })),
+  ];
+  refuses("dns", [
+    ...[null, 1, "-D", [], {}, { ...dns, inherit: "yes" }],
+    ...wrong.map((one) => ({ ...dns, ...one })),
+  ]);
+  const names = STATE.names!;
+  refuses("names", [
+    ...[null, 1, [], {}, { ...names, guard: 1 }, { ...names, inUse: null }],
+    ...[["sh"], ["guard"], [1], "file", undefined]
+      .map((owners) => ({ ...names, owners })),
+    ...wrong.map((one) => ({ ...names, inUse: { ...names.inUse, ...one } })),
+  ]);
+});
+
+Deno.test("parseState() refuses resolver steps that are another tunnel's", () => {
+  const step = (value: unknown) => [...STATE.undo, value];
+  const good = { kind: "resolver", owner: "file", device: "tun0" };
+  refuses(
+    "undo",
+    [
+      ...[{ device: "tun1" }, { device: "../x" }, { device: "" }, {
+        device: 1,
+      }],
+      ...[{ owner: "sh" }, { owner: undefined }, { owner: ["file"] }],
+    ].map((wrong) => step({ ...good, ...wrong })),
+  );
+  const link = (name: string) => ({
+    ...{ kind: "ip", family: 4, object: "link", words: ["dev", name] },
+  });
+  assertEquals(
+    parseState(
+      JSON.stringify({ ...STATE, undo: step(link("tun0-dns")) }),
+      "tun0",
+    )
+      .undo.length,
+    STATE.undo.length + 1,
+  );
+  refuses("undo", [step(link("tun1-dns")), step(link("tun0-dns2"))]);
+});
+
 Deno.test("parseState() refuses texts for people that a terminal would obey", () => {
   refuses("since", NOT_TEXT);
   refuses("problem", NOT_TEXT);
@@ -234,6 +281,7 @@ Deno.test("parseState() survives mutations, and keeps its promises for all it ta
     for (const undo of state.undo) {
       if (undo.kind === "process") assert(undo.pid > 1);
       else if (undo.kind === "file") assertMatch(undo.path, /^\/run\/[\w.-]+$/);
+      else if (undo.kind === "resolver") assertEquals(undo.device, "tun0");
       else for (const word of undo.words) assertMatch(word, /^[^\s;]+$/);
     }
   }

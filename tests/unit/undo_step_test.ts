@@ -1,4 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
+import type { ResolverStep } from "../../lib/resolver_step.ts";
 import {
   batchErrors,
   deleteLink,
@@ -19,7 +20,14 @@ const route: IpStep = {
 const keeper: ProcessStep = { kind: "process", pid: 4711, start: "123456" };
 
 Deno.test("parseUndoStep() takes what pvpn writes", () => {
-  for (const step of [route, rule(6, 11001), deleteLink("tun0"), keeper]) {
+  const names: ResolverStep = {
+    kind: "resolver",
+    owner: "file",
+    device: "tun0",
+  };
+  for (
+    const step of [route, rule(6, 11001), deleteLink("tun0"), keeper, names]
+  ) {
     assertEquals<unknown>(
       parseUndoStep(JSON.parse(JSON.stringify(step))),
       step,

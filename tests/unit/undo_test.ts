@@ -46,6 +46,27 @@ Deno.test("undoSteps() ends a keeper before what it keeps, which it would start 
   ], (runner) => undoSteps([rule(4, 1), keeper, carrier], runner));
 });
 
+Deno.test("undoSteps() takes back what was done for names, the last first", async () => {
+  const owners = ["guard", "resolved", "openresolv", "file"] as const;
+  const steps = owners.map((owner) =>
+    ({ kind: "resolver", owner, device: "tun0" }) as const
+  );
+  const failures = await withRunner([
+    change(["sh", "-c", /restore "\$1"$/, "pvpn", "tun0"], undefined, {
+      status: 1,
+      stderr: "Read-only file system",
+    }),
+    change(["resolvconf", "-f", "-d", "tun0.pvpn"]),
+    change(["resolvectl", "revert", "tun0"], undefined, { status: 1 }),
+    change(
+      ["nft", "-f", "-"],
+      "add table inet pvpn-tun0\ndelete table inet pvpn-tun0\n",
+    ),
+    batch(IP(4), [line(1)]),
+  ], (runner) => undoSteps([rule(4, 1), ...steps], runner));
+  assertEquals(failures.map(({ step }) => step), [steps[3]!]);
+});
+
 Deno.test("undoSteps() does nothing for nothing", async () => {
   assertEquals(await withRunner([], (runner) => undoSteps([], runner)), []);
 });
