@@ -60,6 +60,15 @@ release:
 		--allow-run=deno tools/release.ts
 	@${OWN}
 
+# The sources of the last commit; make deb, a Debian package of ./pvpn.
+dist:
+	@tools/dist
+	@${OWN}
+
+deb: pvpn
+	@tools/deb
+	@${OWN}
+
 install: pvpn install-data
 	install -D -m 755 pvpn "${DESTDIR}${PREFIX}/bin/pvpn"
 
@@ -80,5 +89,5 @@ uninstall:
 clean:
 	rm -rf pvpn dist vendor tools/offline/node_modules
 
-.PHONY: all rebuild deps test vm-test demo bench check release install \
-	install-data uninstall clean
+.PHONY: all rebuild deps test vm-test demo bench check release dist deb \
+	install install-data uninstall clean

@@ -64,7 +64,14 @@ export async function copyTree(to: string): Promise<void> {
   }
   const kept = ["Makefile", "config.mk", "deno.json", "deno.lock"]
     .map((file) => ROOT + file);
-  const tools = ["with-deno", "deps", "test.ts", "test_plan.ts", "test_vm.ts"]
+  const tools = [
+    "with-deno",
+    "deps",
+    "dist",
+    "test.ts",
+    "test_plan.ts",
+    "test_vm.ts",
+  ]
     .concat("release.ts", "compile.ts")
     .map((file) => `${ROOT}tools/${file}`);
   const offline = ["setup.sh", "denort.ts", "vendor_std.ts", "types"]

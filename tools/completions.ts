@@ -97,10 +97,13 @@ function zsh(): Record<string, string[]> {
     const names = value === undefined || optional
       ? flags(option)
       : [...short ? [`-${short}+`] : [], `--${long}=`];
-    const others = alone.includes(option) ? "(- : *)" : "";
-    const excluded = repeatable
-      ? "*"
-      : others || `(${flags(option).join(" ")})`;
+    // Some stand for themselves, some only not beside SSH-HOST.
+    const others = long === "help" || long === "version"
+      ? ["-", ":", "*"]
+      : alone.includes(option)
+      ? [...flags(option), ":", "*"]
+      : flags(option);
+    const excluded = repeatable ? "*" : `(${others.join(" ")})`;
     const action = value === undefined
       ? ""
       : `${optional ? "::" : ":"}${plain(value)}:${lookUp(sourceOf(option))}`;
