@@ -71,6 +71,7 @@ function fish_title; end`,
 /** What is typed, tabs and all, and the words that it must become. */
 const TYPED: readonly (readonly [string, ...string[]])[] = [
   ["pvpn --dry\t", "--dry-run"],
+  ["pvpn -l --js\t", "-l", "--json"],
   ["pvpn -t ssh-\t", "-t", "ssh-3"],
   ["pvpn --type mi\t", "--type", "mine"],
   ["pvpn --ipv6 bl\t", "--ipv6", "block"],
