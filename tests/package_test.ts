@@ -169,3 +169,37 @@ await test("make dist makes the same of the same commit, elsewhere too", [
     assertEquals(code, 2, all);
     assertStringIncludes(all, `pvpn-${VERSION}/`);
   }));
+
+await test("the PKGBUILD is of this version, and packages what make installs", [
+  "bash",
+  "shellcheck",
+], () =>
+  withDir(async (dir) => {
+    const path = `${ROOT}contrib/arch/PKGBUILD`;
+    // makepkg reads these, and sets pkgdir.
+    const unknown = "--exclude=SC2034,SC2154";
+    const lint = await run(["shellcheck", "--shell=bash", unknown, path]);
+    assertEquals(lint.all, "");
+    const { license } = JSON.parse(await Deno.readTextFile("deno.json"));
+    const show = 'echo "$pkgname $_version $pkgver $license ${options[*]}"';
+    const { all } = await run(["bash", "-ec", `. ${path}; ${show}`]);
+    const plain = VERSION.replaceAll("-", "");
+    assertEquals(all, `pvpn ${VERSION} ${plain} ${license} !strip !debug\n`);
+    const tree = `${dir}/pvpn-${VERSION}`;
+    await Deno.mkdir(tree);
+    await copyTree(tree);
+    await Deno.writeTextFile(`${tree}/LICENSE`, "");
+    // It is built already, but make cannot know.
+    const script = `. ${path}; make() { command make -o pvpn "$@"; }
+      pkgdir=${dir}/pkg; package
+      make -C ${tree} install DESTDIR=${dir}/all PREFIX=/usr`;
+    const made = await run(["bash", "-ec", script], { cwd: dir });
+    assertEquals(made.code, 0, made.all);
+    const files = async (folder: string) =>
+      (await run(["find", ".", "-type", "f"], { cwd: `${dir}/${folder}` }))
+        .lines;
+    assertEquals(
+      (await files("pkg")).toSorted(),
+      [...await files("all"), "./usr/share/licenses/pvpn/LICENSE"].toSorted(),
+    );
+  }));
