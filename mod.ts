@@ -1,6 +1,27 @@
 /**
- * pvpn: a layer-3 VPN over any SSH server.
+ * pvpn: a layer-3 VPN over any SSH server, as one Linux binary and as this
+ * library.
+ *
+ * ```ts ignore
+ * import { connect } from "@pvpn/pvpn";
+ *
+ * await using tunnel = await connect("root@work", {
+ *   type: "ssh-3",
+ *   routes: ["192.168.0.0/16"],
+ * });
+ * console.log(`${tunnel.device} is up`);
+ * ```
+ *
+ * Who writes a tunnel type starts at {@linkcode TunnelPlugin}, and tests it
+ * with `testPlugin` of `@pvpn/pvpn/testing`.
  *
  * @module
  */
+export {
+  connect,
+  Connection,
+  type ConnectOptions,
+  disconnect,
+  type WorkOptions,
+} from "./lib/api.ts";
 export * from "./plugin.ts";

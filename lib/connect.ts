@@ -60,6 +60,8 @@ export interface ConnectRequest {
   readonly sshUser?: string;
   /** Whether this process stays and reconnects. */
   readonly foreground: boolean;
+  /** Whether ssh may not ask on a terminal. */
+  readonly batch?: boolean;
 }
 
 /** Refuses what cannot work, before anything is changed. */
@@ -173,7 +175,7 @@ export async function connect(
       : {}),
     pair: formatPair(request.pair),
     phase: "connecting",
-    owner: me.id,
+    owner: env.owner ?? me.id,
     reconnects: 0,
     ...(hop === undefined ? {} : { firstHop: hop }),
     ...(names === undefined ? {} : { names }),
@@ -196,13 +198,13 @@ export async function connect(
       pairs: pairs as readonly Pair[],
       resume: false,
       knownAddress: false,
-      batch: false,
+      batch: request.batch ?? false,
       after: request.foreground ? undefined : env.program,
       verbose: env.verbose,
     });
     await journal.update({
       phase: "up",
-      owner: request.foreground ? me.id : undefined,
+      owner: request.foreground ? tunnel.owner : undefined,
       since: new Date().toISOString(),
     });
     return { journal, keeper, release };

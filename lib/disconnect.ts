@@ -50,8 +50,9 @@ async function lockStopped(
     const state = await dir.read(device);
     if (state === undefined) return undefined;
     if (state.owner !== undefined) await stopOwner(runner, state.owner);
-    // Who has just taken the lock has not said yet who it is.
-    else await new Promise((resolve) => setTimeout(resolve, 10));
+    // Who has just taken the lock has not said yet who it is; and one for whom
+    // a stand-in was asked may still be at it.
+    await new Promise((resolve) => setTimeout(resolve, 10));
   }
 }
 

@@ -9,6 +9,7 @@ import type { Journal, StateDir } from "./journal.ts";
 import type { Keeper } from "./keeper.ts";
 import type { Log } from "./log.ts";
 import type { Notify } from "./notify.ts";
+import type { ProcessId } from "./process.ts";
 import type { Registry } from "./registry.ts";
 import type { Caller } from "./user.ts";
 
@@ -26,6 +27,8 @@ export interface Environment {
   readonly registry: Registry;
   /** The pvpn binary, which keepers run to reconnect. */
   readonly program: string;
+  /** Who is asked to end a tunnel that is held; this process without. */
+  readonly owner?: ProcessId;
   /** Who typed sudo before it, if somebody did. */
   readonly caller?: Caller | undefined;
   /** Tells the service manager, if one has started this. */

@@ -78,10 +78,8 @@ export async function retry(
     step.kind === "resolver" ||
     step.kind === "ip" && (step.object === "rule" || isClosedLink(step));
   const lived = Date.now() - Date.parse(state.since ?? "");
-  await journal.update({
-    phase: "reconnecting",
-    owner: me.id,
-  });
+  const owner = env.owner ?? me.id;
+  await journal.update({ phase: "reconnecting", owner });
   let tries = 0;
   if (state.fallback) {
     log.warn(`"${state.device}" is down: what it carried goes out in clear`);
@@ -108,7 +106,7 @@ export async function retry(
       });
       await journal.update({
         phase: "up",
-        owner: foreground ? me.id : undefined,
+        owner: foreground ? owner : undefined,
         since: new Date().toISOString(),
         reconnects: journal.state.reconnects + 1,
         problem: undefined,

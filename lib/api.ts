@@ -1,0 +1,221 @@
+/**
+ * pvpn for other programs: they say what to connect, and hold the tunnel while
+ * they run. Nothing here prints, asks, or ends the process.
+ *
+ * @module
+ */
+import { plugins } from "../plugins/mod.ts";
+import { SystemRunner } from "./command.ts";
+import { parseCommandLine } from "./command_line.ts";
+import { connect as connectTunnel, type ConnectRequest } from "./connect.ts";
+import { disconnect as disconnectTunnel, disconnectAll } from "./disconnect.ts";
+import type { Environment } from "./environment.ts";
+import { ExitCode, InterruptedError, PvpnError, UsageError } from "./errors.ts";
+import { hold } from "./foreground.ts";
+import { StateDir } from "./journal.ts";
+import { type Log, silentLog } from "./log.ts";
+import { quoteAll } from "./quote.ts";
+import { Registry } from "./registry.ts";
+import { StandIn } from "./stand_in.ts";
+import type { TunnelPlugin } from "./tunnel.ts";
+
+/** How anything is done. */
+export interface WorkOptions {
+  /** Gets what a user would be told; without it, nobody is. */
+  readonly log?: Log;
+  /** Ends it when it is aborted. */
+  readonly signal?: AbortSignal;
+}
+
+/** What {@linkcode connect} is asked for; see pvpn(8) for what these mean. */
+export interface ConnectOptions extends WorkOptions {
+  /**
+   * Ends the tunnel when it is aborted: while it connects, and when it is up.
+   */
+  readonly signal?: AbortSignal;
+  /** The tunnel type; `ppp` without. */
+  readonly type?: string;
+  /** Tunnel types beside those that are built in. */
+  readonly plugins?: readonly TunnelPlugin[];
+  /** What goes through the tunnel: networks, addresses, `default`. */
+  readonly routes?: readonly string[];
+  /** What of that does not. */
+  readonly exclude?: readonly string[];
+  /** What becomes of IPv6 under `default`; `tunnel` without. */
+  readonly ipv6?: "tunnel" | "block" | "leave";
+  /** The addresses of both ends, `IP1:IP2`; `any:any` without. */
+  readonly ip?: string;
+  /** MTU of both devices, in bytes; without it, the type's. */
+  readonly mtu?: number;
+  /** The SSH server that packets really go to, where that cannot be seen. */
+  readonly firstSshHop?: string;
+  /** Whose ssh runs; this process's user's without. */
+  readonly sshUser?: string;
+  /** More arguments of ssh; each is one word. */
+  readonly sshArgs?: readonly string[];
+  /** Whether ssh may ask on the terminal, if there is one. */
+  readonly interactive?: boolean;
+}
+
+/** Options as the command line has them, which parses them for us. */
+function parseOptions(host: string, options: ConnectOptions): ConnectRequest {
+  const texts: Readonly<Record<string, string | number | undefined>> = {
+    type: options.type,
+    ipv6: options.ipv6,
+    ip: options.ip,
+    mtu: options.mtu,
+    "first-ssh-hop": options.firstSshHop,
+    "ssh-user": options.sshUser,
+  };
+  const args = Object.entries(texts).flatMap(([name, value]) =>
+    value === undefined ? [] : [`--${name}=${value}`]
+  );
+  const excluded = (options.exclude ?? []).map((text) => `--exclude=${text}`);
+  const words = [...args, ...excluded, "--", host, ...options.routes ?? []];
+  const { command } = parseCommandLine(
+    words,
+    quoteAll(options.sshArgs ?? []),
+    (name) => {
+      throw new UsageError(`"@${name}" is a profile, not a host`);
+    },
+  );
+  if (command.action !== "connect") throw new TypeError("Not a connect");
+  return {
+    ...command.request,
+    foreground: true,
+    batch: options.interactive !== true,
+  };
+}
+
+function requireRoot(): void {
+  if (Deno.uid() === 0) return;
+  throw new PvpnError(
+    ExitCode.notRoot,
+    "only root can change this machine's network",
+  );
+}
+
+function environment(
+  { log = silentLog }: WorkOptions,
+  signal: AbortSignal,
+  types: readonly TunnelPlugin[] = [],
+): Environment {
+  return {
+    ...{ log, signal, runner: new SystemRunner(log), verbose: false },
+    ...{ dir: new StateDir(), registry: new Registry([...plugins, ...types]) },
+    // No keeper reconnects by itself: this process does.
+    ...{ program: "", notify: () => Promise.resolve() },
+  };
+}
+
+/** A tunnel that this program holds. */
+export class Connection implements AsyncDisposable {
+  /** This machine's device. */
+  readonly device: string;
+  /**
+   * Resolves when the tunnel is no more: it was disconnected, from here or
+   * with `pvpn -S`. Rejects where reconnecting has failed for good; then its
+   * routes are closed until {@linkcode disconnect} opens them.
+   */
+  readonly closed: Promise<void>;
+  readonly #end: () => void;
+
+  /** See {@linkcode connect}, which makes them. */
+  constructor(device: string, closed: Promise<void>, end: () => void) {
+    this.device = device;
+    this.closed = closed;
+    this.#end = end;
+  }
+
+  /** Takes the tunnel down, and waits until nothing is left of it. */
+  async disconnect(): Promise<void> {
+    this.#end();
+    await this.closed;
+  }
+
+  /** See {@linkcode Connection.disconnect}. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.disconnect();
+  }
+}
+
+/**
+ * Connects; resolves when packets flow. While this program runs, it keeps the
+ * tunnel up, and reconnects when the connection is lost. If it ends without
+ * disconnecting, the tunnel is dead, and holds its routes closed until
+ * `pvpn -S` or {@linkcode disconnect}.
+ *
+ * Needs root, and of Deno's permissions: run, env, sys (uid), to read
+ * `/sys/class/net` and to read and write `/run/pvpn`.
+ *
+ * @param host SSH-HOST: `[USER@]HOST`, or a name in ssh_config(5).
+ * @param options How; where this is left out, only the server is reached.
+ * @throws {PvpnError} Why it is not connected; then nothing is changed. Where
+ * the signal was aborted, its reason.
+ */
+export async function connect(
+  host: string,
+  options: ConnectOptions = {},
+): Promise<Connection> {
+  const { signal } = options;
+  signal?.throwIfAborted();
+  const request = parseOptions(host, options);
+  requireRoot();
+  const ending = new AbortController();
+  const end = () => ending.abort(new InterruptedError("this program"));
+  const env = environment(options, ending.signal, options.plugins);
+  const standIn = await StandIn.start(env.runner);
+  standIn.ended.then(() => ending.abort(new InterruptedError("pvpn -S")));
+  signal?.addEventListener("abort", end);
+  if (signal?.aborted) end();
+  // What a tunnel does does not keep Deno running by itself.
+  const awake = setInterval(() => {}, 2 ** 30);
+  const release = async () => {
+    clearInterval(awake);
+    signal?.removeEventListener("abort", end);
+    await standIn.release();
+  };
+  try {
+    const connected = await connectTunnel(request, {
+      ...env,
+      owner: standIn.id,
+    });
+    const up = Promise.withResolvers<void>();
+    const closed = hold(connected, { ...env, owner: standIn.id }, up.resolve)
+      .finally(release);
+    closed.catch(() => {}); // whoever wants to know awaits it
+    await Promise.race([up.promise, closed]);
+    ending.signal.throwIfAborted();
+    return new Connection(connected.journal.state.device, closed, end);
+  } catch (error) {
+    await release();
+    throw signal?.aborted ? signal.reason : error;
+  }
+}
+
+/**
+ * Takes tunnels down, whoever has made them.
+ *
+ * @param device This machine's device; all tunnels without.
+ * @param options How.
+ * @returns The devices of those that were taken down.
+ * @throws {PvpnError} Where there is no such tunnel, or not all of one could
+ * be undone.
+ */
+export async function disconnect(
+  device?: string,
+  options: WorkOptions = {},
+): Promise<string[]> {
+  requireRoot();
+  const { signal = new AbortController().signal } = options;
+  signal.throwIfAborted();
+  const env = environment(options, signal);
+  if (device !== undefined) {
+    await disconnectTunnel(device, env);
+    return [device];
+  }
+  if ((await env.dir.devices()).length === 0) return [];
+  const stopped: string[] = [];
+  await disconnectAll(env, (name) => stopped.push(name));
+  return stopped;
+}
