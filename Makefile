@@ -53,7 +53,8 @@ check:
 	tools/with-deno deno fmt --check
 	tools/with-deno deno lint
 	tools/with-deno deno check
-	tools/with-deno deno doc --lint mod.ts
+	tools/with-deno deno doc --lint mod.ts testing.ts
+	tools/with-deno deno publish --quiet --dry-run --allow-dirty
 
 release:
 	tools/with-deno --release deno run --allow-read --allow-write=dist \

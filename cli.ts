@@ -95,6 +95,7 @@ async function run(
 ): Promise<unknown> {
   const loader = new PluginLoader(
     new SystemRunner(log),
+    (url) => import(url),
     Deno.env.get("PVPN_PLUGINS"),
   );
   const registry = new Registry([...plugins, ...more], loader);

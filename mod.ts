@@ -22,6 +22,8 @@ export {
   Connection,
   type ConnectOptions,
   disconnect,
+  list,
   type WorkOptions,
 } from "./lib/api.ts";
+export type { TunnelInfo } from "./lib/list.ts";
 export * from "./plugin.ts";

@@ -13,6 +13,7 @@ import type { Environment } from "./environment.ts";
 import { ExitCode, InterruptedError, PvpnError, UsageError } from "./errors.ts";
 import { hold } from "./foreground.ts";
 import { StateDir } from "./journal.ts";
+import { list as listTunnels, type TunnelInfo } from "./list.ts";
 import { type Log, silentLog } from "./log.ts";
 import { quoteAll } from "./quote.ts";
 import { Registry } from "./registry.ts";
@@ -191,6 +192,19 @@ export async function connect(
     await release();
     throw signal?.aborted ? signal.reason : error;
   }
+}
+
+/**
+ * Lists the tunnels, whoever has made them.
+ *
+ * @throws {PvpnError} Where what is written down of them cannot be read.
+ */
+export async function list(
+  options: Pick<WorkOptions, "log"> = {},
+): Promise<readonly TunnelInfo[]> {
+  requireRoot();
+  const { dir, runner } = environment(options, new AbortController().signal);
+  return (await listTunnels(dir, runner)).list.tunnels;
 }
 
 /**

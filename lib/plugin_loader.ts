@@ -35,20 +35,25 @@ function mayRun(command: string): boolean {
 /** Finds and loads plugins. */
 export class PluginLoader {
   readonly #runner: Runner;
+  readonly #import: (url: string) => Promise<unknown>;
   readonly #first: string | undefined;
   readonly #folders: readonly string[];
 
   /**
    * @param runner Looks at files.
+   * @param load Imports a module. The program's: a package that is published
+   * has only imports that are known beforehand.
    * @param first `$PVPN_PLUGINS`: the folder that is looked into first.
    * @param folders The others; {@linkcode PLUGIN_FOLDERS} but in tests.
    */
   constructor(
     runner: Runner,
+    load: (url: string) => Promise<unknown>,
     first?: string,
     folders: readonly string[] = PLUGIN_FOLDERS,
   ) {
     this.#runner = runner;
+    this.#import = load;
     this.#first = first || undefined;
     this.#folders = folders;
   }
@@ -109,7 +114,7 @@ export class PluginLoader {
     try {
       const url = new URL("file:///");
       url.pathname = path.replaceAll("%", "%25");
-      module = await import(url.href);
+      module = await this.#import(url.href) as typeof module;
     } catch (error) {
       const said = error instanceof Error ? error.message : String(error);
       throw refused(

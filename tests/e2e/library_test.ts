@@ -95,8 +95,9 @@ test("examples/library.ts reaches a network while it runs", async (lab) => {
 });
 
 test("a program connects, disconnects, and goes on", async (lab) => {
-  assertEquals(await run(lab, "connect", "close", "connect", "disconnect"), [
-    ...['"tun0"', "undefined", '"tun0"', '["tun0"]'],
+  const actions = ["connect", "list", "close", "connect", "disconnect", "list"];
+  assertEquals(await run(lab, ...actions), [
+    ...['"tun0"', '["tun0 up"]', "undefined", '"tun0"', '["tun0"]', "[]"],
   ]);
   assertEquals(await run(lab, "plugin", "close"), ['"trivial0"', "undefined"]);
 });

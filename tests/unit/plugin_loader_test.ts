@@ -2,7 +2,7 @@ import { assert, assertEquals, assertMatch } from "@std/assert";
 import { PLUGIN_FOLDERS, PluginLoader } from "../../lib/plugin_loader.ts";
 import { Registry } from "../../lib/registry.ts";
 import { failureOf, system } from "./helpers.ts";
-import { rootTest, text } from "./plugin_place.ts";
+import { load, rootTest, text } from "./plugin_place.ts";
 
 rootTest("a plugin is loaded from its file", async (place) => {
   await place.write(`${place.plugins}/mine.js`);
@@ -61,7 +61,7 @@ rootTest("links in a circle are nowhere", async ({ plugins, refusal }) => {
 rootTest(
   "a plugin that was removed under a tunnel is missed",
   async (place) => {
-    const loader = new PluginLoader(system, place.plugins, []);
+    const loader = new PluginLoader(system, load, place.plugins, []);
     const error = await failureOf(() =>
       new Registry([], loader).find("mine", `${place.plugins}/mine.js`)
     );
@@ -77,7 +77,7 @@ rootTest("all plugins are listed, the first of each name", async (place) => {
     await write(`${plugins}/${name}`, "");
   }
   for (const name of ["a.js", "d.js"]) await write(`${outside}/${name}`, "");
-  const loader = new PluginLoader(system, plugins, ["/nowhere", outside]);
+  const loader = new PluginLoader(system, load, plugins, ["/nowhere", outside]);
   assertEquals((await loader.list()).sort(), [
     `${outside}/d.js`,
     ...[`${plugins}/a.js`, `${plugins}/b.js`],
@@ -90,7 +90,7 @@ rootTest(
     const { plugins, write } = place;
     await write(`${plugins}/mine.js`);
     await write(`${plugins}/other.js`, "nonsense");
-    const loader = new PluginLoader(system, plugins, []);
+    const loader = new PluginLoader(system, load, plugins, []);
     const [mine, other] = (await new Registry([], loader).all())
       .sort((a, b) => "plugin" in a ? -1 : "plugin" in b ? 1 : 0);
     assert(mine !== undefined && "plugin" in mine);
@@ -108,7 +108,7 @@ Deno.test("a program that the binary may not run is told before it is needed", {
   try {
     await Deno.chmod(dir, 0o755);
     const file = `${dir}/mine.js`;
-    const loader = new PluginLoader(system, dir, []);
+    const loader = new PluginLoader(system, load, dir, []);
     // The core's, a granted one, a built-in type's, one for plugins; and cat.
     const commands = '["ip", "ls", "pppd", "wg", "cat"]';
     await Deno.writeTextFile(file, text({ commands }));
@@ -125,7 +125,8 @@ Deno.test("a program that the binary may not run is told before it is needed", {
 });
 
 Deno.test("plugins are looked for in two folders, and one of the user's", async () => {
-  const folders = (first?: string) => new PluginLoader(system, first).folders;
+  const folders = (first?: string) =>
+    new PluginLoader(system, load, first).folders;
   for (const none of [undefined, ""]) {
     assertEquals(folders(none), PLUGIN_FOLDERS);
   }

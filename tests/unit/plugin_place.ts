@@ -6,6 +6,9 @@ import { Registry } from "../../lib/registry.ts";
 import { INTERFACE_VERSION } from "../../lib/tunnel.ts";
 import { failureOf, system } from "./helpers.ts";
 
+/** Imports as the program does. */
+export const load = (url: string): Promise<unknown> => import(url);
+
 /** A user who is not root. */
 export const NOBODY = 65534;
 
@@ -50,7 +53,7 @@ export function rootTest(
         const outside = `${dir}/outside`;
         for (const folder of [plugins, outside]) await Deno.mkdir(folder);
         const registry = () =>
-          new Registry([], new PluginLoader(system, plugins, []));
+          new Registry([], new PluginLoader(system, load, plugins, []));
         await body({
           ...{ plugins, outside },
           write: (path, content = text()) => Deno.writeTextFile(path, content),
