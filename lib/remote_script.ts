@@ -21,14 +21,16 @@ export interface RemoteError {
 /**
  * The parts of the server's script that a tunnel type brings. POSIX sh, fixed
  * text: values reach it as `$1` and so on, `$mtu`, `$local` and `$peer` (the
- * server's and the client's address), never by pasting. `fail WORD DETAIL`
- * ends the set-up; `tell KEY VALUE` makes one of `reports`. A variable that it
- * has not set may hold anything.
+ * server's and the client's address), `$local6` and `$peer6` (empty without
+ * IPv6), never by pasting. `fail WORD DETAIL` ends the set-up; `tell KEY VALUE`
+ * makes one of `reports`. A variable that it has not set may hold anything.
  */
 export interface RemoteScript {
   /**
-   * Sets `$device`, the server's end, to which the core gives addresses. For
-   * devices that negotiate them there is none: `hold` calls `report DEVICE`.
+   * Sets `$device`, the server's end, to which the core gives addresses.
+   * Without it, `hold` makes one that goes when it ends: it sets `$device` and
+   * calls `up` for its addresses, unless it negotiates them; then `report
+   * "$device"`.
    */
   readonly device?: string;
   /** Returns when the tunnel is to end; runs with the session's input. */

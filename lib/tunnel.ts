@@ -81,6 +81,8 @@ export interface TunnelContext {
   ): Promise<void>;
   /** The pairs to choose from, best first. */
   readonly pairs: readonly Pair[];
+  /** The IPv6 pair, where the tunnel is to carry IPv6. */
+  readonly pair6: Pair | undefined;
   /**
    * The argument vector of the tunnel's one ssh process.
    *

@@ -152,11 +152,13 @@ function pluginContext(
 ): TunnelContext {
   const { journal, config, aes, batch, runner, log, signal } = request;
   const { host, sshArgs, mtu, device, user } = journal.state;
+  const pair6 = parsePair6(journal.state.pair6 ?? "");
   let sent: { remote: RemoteRequest; script: RemoteScript; command: string };
   return {
     signal,
     log,
     pairs: request.pairs,
+    pair6,
     record: (...undo) => work.add(journal.record(...undo)),
     query: (argv, options) => runner.query(argv, options),
     change: (undo, argv, options) =>
@@ -174,7 +176,6 @@ function pluginContext(
       )),
     ssh(options, script, pairs = request.pairs) {
       const { resume, verbose: trace } = request;
-      const pair6 = parsePair6(journal.state.pair6 ?? "");
       const parts = resolverParts(journal.state);
       const remote: RemoteRequest = {
         ...{ token: newToken(), mtu, pairs, pair6, resume, trace, parts },

@@ -13,21 +13,7 @@ import {
   type TunnelOptions,
   type TunnelPlugin,
 } from "../plugin.ts";
-
-const TUN_NODE = "/dev/net/tun";
-
-const tunNode: Check = {
-  name: `${TUN_NODE} on this machine`,
-  hint: "modprobe tun; in a container, ask for the device",
-  async passes() {
-    try {
-      return (await Deno.stat(TUN_NODE)).isCharDevice === true;
-    } catch (error) {
-      if (error instanceof Deno.errors.NotFound) return false;
-      throw error;
-    }
-  },
-};
+import { TUN_NODE, tunNode } from "./tun.ts";
 
 const openNode = ({ asUser }: TunnelOptions): Check => ({
   name: `${TUN_NODE} to be open to the user that ssh runs as`,
