@@ -72,7 +72,7 @@ function fish_title; end`,
 const TYPED: readonly (readonly [string, ...string[]])[] = [
   ["pvpn --dry\t", "--dry-run"],
   ["pvpn -l --js\t", "-l", "--json"],
-  ["pvpn -t ssh-\t", "-t", "ssh-3"],
+  ["pvpn -t ssh-g\t", "-t", "ssh-gso"],
   ["pvpn --type mi\t", "--type", "mine"],
   ["pvpn --ipv6 bl\t", "--ipv6", "block"],
   ["pvpn -i an\t", "-i", "any:any"],
@@ -84,7 +84,7 @@ const TYPED: readonly (readonly [string, ...string[]])[] = [
   ["pvpn -n proxy def\t", "-n", "proxy", "default"],
   ["pvpn -t ssh-3 --mtu 1400 proxy def\t"]
     .concat("-t", "ssh-3", "--mtu", "1400", "proxy", "default") as [string],
-  ["sudo pvpn -t ssh-\t", "-t", "ssh-3"],
+  ["sudo pvpn -t ssh-g\t", "-t", "ssh-gso"],
 ];
 
 const missing = await lacks("bash", "dh_bash-completion", "zsh", "fish");

@@ -1,0 +1,4 @@
+/** `ssh-gso`, held to what all types do. */
+import { testPlugin } from "../../testing.ts";
+
+testPlugin("ssh-gso");
