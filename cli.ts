@@ -5,6 +5,7 @@
  * @module
  */
 import { DryRunner, SystemRunner } from "./lib/command.ts";
+import { recover } from "./lib/claim.ts";
 import { connect } from "./lib/connect.ts";
 import { type Environment, rollBack } from "./lib/environment.ts";
 import { disconnect, disconnectAll } from "./lib/disconnect.ts";
@@ -128,6 +129,9 @@ async function run(
       return print(formatTypes(await registry.all()));
     case "list":
       return await showList(command, env, style(), print);
+    case "recover":
+      await recover(env.dir, runner, log);
+      return await env.dir.tidy();
     case "reconnect":
       return await reconnect(command.device, env);
     case "stop": {

@@ -20,7 +20,7 @@ import { parseUserName } from "./user.ts";
 
 /** What the command line asks for. */
 export type Command =
-  | { readonly action: "help" | "version" | "types" }
+  | { readonly action: "help" | "version" | "recover" | "types" }
   | {
     readonly action: "list";
     readonly json: boolean;
@@ -130,9 +130,10 @@ export function parseCommandLine(
       `type pvpn --list --${json ? "json" : "watch"}`,
     );
   }
-  if (values.types === true) {
-    none("--types takes no argument");
-    return { command: { action: "types" }, debug };
+  for (const action of ["recover", "types"] as const) {
+    if (values[action] !== true) continue;
+    none(`--${action} takes no argument`);
+    return { command: { action }, debug };
   }
   for (const action of ["stop", "reconnect"] as const) {
     const given = value(action);

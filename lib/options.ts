@@ -150,6 +150,11 @@ export const OPTIONS: readonly Option[] = [
     group: "tunnels",
   },
   {
+    long: "recover",
+    help: "undo what died while connecting; what was up\nstays closed",
+    group: "tunnels",
+  },
+  {
     long: "types",
     help: "list the tunnel types, those of plugins too",
     group: "tunnels",

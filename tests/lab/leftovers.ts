@@ -29,7 +29,8 @@ export async function cleanLeftovers(parent = labsFolder()): Promise<void> {
       await Deno.remove(`${parent}/${name}`, { recursive: true });
     } catch (error) {
       // Another lab may be cleaning as well.
-      if (!(error instanceof Deno.errors.NotFound)) throw error;
+      const { code } = error as { code?: string };
+      if (code !== "ENOENT" && code !== "ENOTEMPTY") throw error;
     }
   }
 }
