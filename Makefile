@@ -4,6 +4,8 @@ include config.mk
 
 SOURCES != find lib plugins -name '*.ts'
 
+UNITS = pvpn@.service pvpn-recover.service
+
 # What root makes in somebody's tree (sudo make test) stays theirs.
 OWN = test "$$(id -u)" -ne 0 || for made in pvpn vendor dist \
 	tools/offline/node_modules; do \
@@ -81,11 +83,17 @@ install-data:
 	install -D -m 644 contrib/completions/_pvpn "${DESTDIR}${ZSHCOMPDIR}/_pvpn"
 	install -D -m 644 contrib/completions/pvpn.fish \
 		"${DESTDIR}${FISHCOMPDIR}/pvpn.fish"
+	mkdir -p "${DESTDIR}${UNITDIR}"
+	for unit in ${UNITS}; do \
+		sed 's|^\(Exec.*=-*\)pvpn |\1${PREFIX}/bin/pvpn |' \
+			"contrib/systemd/$$unit" >"${DESTDIR}${UNITDIR}/$$unit" && \
+		chmod 644 "${DESTDIR}${UNITDIR}/$$unit" || exit 1; done
 
 uninstall:
 	rm -f "${DESTDIR}${PREFIX}/bin/pvpn" "${DESTDIR}${MANPREFIX}/man8/pvpn.8" \
 		"${DESTDIR}${BASHCOMPDIR}/pvpn" "${DESTDIR}${ZSHCOMPDIR}/_pvpn" \
 		"${DESTDIR}${FISHCOMPDIR}/pvpn.fish"
+	for unit in ${UNITS}; do rm -f "${DESTDIR}${UNITDIR}/$$unit"; done
 
 clean:
 	rm -rf pvpn dist vendor tools/offline/node_modules

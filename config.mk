@@ -9,6 +9,9 @@ BASHCOMPDIR = ${PREFIX}/share/bash-completion/completions
 ZSHCOMPDIR = ${PREFIX}/share/zsh/site-functions
 FISHCOMPDIR = ${PREFIX}/share/fish/vendor_completions.d
 
+# Where systemd looks for units: below PREFIX if that is /usr or /usr/local.
+UNITDIR = ${PREFIX}/lib/systemd/system
+
 # Tunnel types that are compiled in beside the built-in ones; see
 # docs/plugins.md.
 PLUGINS =

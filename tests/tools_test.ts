@@ -27,6 +27,9 @@ Deno.test("make install honours DESTDIR and what config.mk says", () =>
       "share/zsh/site-functions/_pvpn": "contrib/completions/_pvpn",
       "share/fish/vendor_completions.d/pvpn.fish":
         "contrib/completions/pvpn.fish",
+      "lib/systemd/system/pvpn@.service": "contrib/systemd/pvpn@.service",
+      "lib/systemd/system/pvpn-recover.service":
+        "contrib/systemd/pvpn-recover.service",
     };
     const cases: [string[], (path: string) => string][] = [
       [[], (path) => `usr/local/${path}`],
@@ -55,6 +58,24 @@ Deno.test("make install honours DESTDIR and what config.mk says", () =>
       assertEquals(removed.code, 0, removed.all);
       const left = await run(["find", `${dir}/dest`, "-type", "f"]);
       assertEquals(left.all, "");
+    }
+  }));
+
+Deno.test("make install tells systemd where pvpn is", () =>
+  withDir(async (dir) => {
+    await copyTree(dir);
+    const units = `${ROOT}contrib/systemd`;
+    await run(["cp", "-R", units, `${dir}/contrib`]);
+    const argv = ["make", "install-data", `DESTDIR=${dir}/d`, "PREFIX=/opt/x"];
+    const { code, all } = await run(argv, { cwd: dir });
+    assertEquals(code, 0, all);
+    for (const name of ["pvpn@.service", "pvpn-recover.service"]) {
+      const text = await Deno.readTextFile(`${units}/${name}`);
+      assertEquals(
+        await Deno.readTextFile(`${dir}/d/opt/x/lib/systemd/system/${name}`),
+        text.replace(/^(Exec\w+=-?)pvpn/gm, "$1/opt/x/bin/pvpn"),
+      );
+      assertMatch(text, /^ExecStart=pvpn /m);
     }
   }));
 

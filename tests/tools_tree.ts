@@ -58,7 +58,10 @@ export async function copyTree(to: string): Promise<void> {
   for (const dir of ["lib", "plugins"]) await Deno.mkdir(`${to}/${dir}`);
   const completions = ["pvpn.bash", "_pvpn", "pvpn.fish"]
     .map((file) => `contrib/completions/${file}`);
-  for (const file of ["cli.ts", "pvpn", "man/pvpn.8", ...completions]) {
+  const units = ["pvpn@.service", "pvpn-recover.service"]
+    .map((file) => `contrib/systemd/${file}`);
+  const program = ["cli.ts", "pvpn", "man/pvpn.8"];
+  for (const file of [...program, ...completions, ...units]) {
     await Deno.mkdir(dirname(`${to}/${file}`), { recursive: true });
     await Deno.writeTextFile(`${to}/${file}`, `stand-in for ${file}\n`);
   }

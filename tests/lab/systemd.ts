@@ -53,6 +53,17 @@ exec unshare --cgroup sh -euc '
     --unit=lab.target --log-level=warning --log-target=console' "$7"
 `;
 
+/** What a test of systemd lacks on this machine, if it lacks something. */
+export function lacksSystemd(): string | undefined {
+  if (Deno.uid() !== 0) return "needs root";
+  try {
+    Deno.statSync("/usr/lib/systemd/systemd");
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+    return "needs systemd";
+  }
+}
+
 /** A systemd that has booted. */
 export class Systemd implements AsyncDisposable {
   readonly #lab: Lab;

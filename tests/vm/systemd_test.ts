@@ -3,7 +3,7 @@ import { assert, assertEquals, assertMatch } from "@std/assert";
 import { capture } from "../lab/capture.ts";
 import { ADDRESS, Lab } from "../lab/lab.ts";
 import { reach } from "../lab/reach.ts";
-import { Systemd } from "../lab/systemd.ts";
+import { lacksSystemd, Systemd } from "../lab/systemd.ts";
 import { ALICE, credentials } from "../lab/user.ts";
 import { Before, eventually } from "../e2e/running.ts";
 
@@ -16,8 +16,8 @@ const UP = /^tun0 connected to root@server$/;
 let lab: Lab;
 let systemd: Systemd;
 
-const here = Deno.uid() === 0;
-if (here) {
+const lacks = lacksSystemd();
+if (lacks === undefined) {
   Deno.test.beforeAll(async () => {
     lab = await Lab.up({ jump: false, user: true, openTun: true });
     systemd = await Systemd.boot(lab);
@@ -31,8 +31,8 @@ if (here) {
 
 function test(name: string, body: () => Promise<void>): void {
   Deno.test({
-    name: here ? name : `${name} (needs root)`,
-    ignore: !here,
+    name: lacks === undefined ? name : `${name} (${lacks})`,
+    ignore: lacks !== undefined,
     ...{ sanitizeOps: false, sanitizeResources: false },
     async fn() {
       const before = await Before.of(lab);
