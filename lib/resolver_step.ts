@@ -50,6 +50,12 @@ export function recordName(device: string): string {
   return `${device}.pvpn`;
 }
 
+// openresolv leaves the folder that it makes for the first exclusive record.
+const FORGET_SCRIPT = `
+resolvconf -f -d "$1" || exit
+rmdir /run/resolvconf/exclusive 2>/dev/null || :
+`.trim();
+
 /**
  * Takes a step back; what is already gone is no failure.
  *
@@ -64,7 +70,13 @@ export async function undoResolver(
       await runner.change(["sh", "-c", RESTORE_SCRIPT, "pvpn", device]);
       return;
     case "openresolv":
-      await runner.change(["resolvconf", "-f", "-d", recordName(device)]);
+      await runner.change([
+        "sh",
+        "-c",
+        FORGET_SCRIPT,
+        "pvpn",
+        recordName(device),
+      ]);
       return;
     case "guard": {
       // Added first, so that there is one to delete.

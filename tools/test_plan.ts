@@ -6,6 +6,7 @@ export const FEATURES = {
   ppp: "modprobe -q ppp_async; exec 3</dev/ppp",
   netem: "unshare --net tc qdisc add dev lo root netem delay 1ms",
   wireguard: "unshare --net ip link add wg0 type wireguard",
+  dummy: "unshare --net ip link add dummy0 type dummy",
 } as const;
 
 /** One of {@linkcode FEATURES}. */
@@ -15,6 +16,7 @@ export type Feature = keyof typeof FEATURES;
 const NEEDS: readonly (readonly [RegExp, readonly Feature[]])[] = [
   [/(^|\/)tests\/vm\/[^/]*$/, ["ppp", "netem", "wireguard"]],
   [/(^|\/)tests\/e2e\/ppp[^/]*$/, ["ppp"]],
+  [/(^|\/)tests\/e2e\/resolved[^/]*$/, ["ppp", "dummy"]],
 ];
 
 /** What runs once more in the virtual machine: under another kernel. */

@@ -127,8 +127,11 @@ export function namesTest(
   options: LabOptions & {
     /** Makes the client what it is to be, before it is looked at. */
     prepare?: (lab: Lab) => Promise<void>;
+    /** Whether it cannot run here; its name says why. */
+    ignore?: boolean;
   } = {},
 ): void {
+  if (options.ignore) return Deno.test({ name, ignore: true, fn() {} });
   labTest(name, async (lab) => {
     await using names = await Names.start(lab);
     await lab.server.writeFile("/etc/resolv.conf", SERVER_CONF);
@@ -183,5 +186,30 @@ export class Uplinks {
       / IP 10\.77\.0\.(?:2\.\d+ > 10\.77\.0\.1\.22|1\.22 > 10\.77\.0\.2\.\d+): /;
     assert(packets.some((line) => ssh.test(line)), "the capture is empty");
     assertEquals(packets.filter((line) => !ssh.test(line)), [], what);
+  }
+}
+
+/** Programs that ask for a name all the while, whatever happens. */
+export class Asking {
+  private constructor(readonly child: Deno.ChildProcess) {}
+
+  /** Starts them; `more` is a further command line, if there is one. */
+  static start({ client }: Lab, more = ":"): Asking {
+    const script = `trap exit TERM
+while :; do
+  getent ahostsv4 www.corp.test
+  dig +tries=1 +time=1 www.corp.test
+  ${more}
+  sleep 0.02
+done`;
+    return new Asking(
+      client.spawn(["sh", "-c", script], { stdout: "null", stderr: "null" }),
+    );
+  }
+
+  /** Ends when the one that is asking just now has. */
+  async stop(): Promise<void> {
+    this.child.kill("SIGTERM");
+    await this.child.status;
   }
 }

@@ -16,6 +16,8 @@ export interface Ended {
 export interface Running {
   /** Resolves when the line with this number (from 0) was said on stderr. */
   line(number: number): Promise<void>;
+  /** Resolves with the number of the first line like this, from one on. */
+  find(pattern: RegExp, from?: number): Promise<number>;
   /** Resolves with the first line of stdout; undefined if there is none. */
   readonly firstOutput: Promise<string | undefined>;
   /** Signals it, as `kill` on the client would. */
@@ -46,6 +48,12 @@ export function start(
   const errors: string[] = [];
   const output: string[] = [];
   const waiting: { number: number; resolve: () => void }[] = [];
+  const line = (number: number) => {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    waiting.push({ number, resolve });
+    wake(false);
+    return promise;
+  };
   const first = Promise.withResolvers<string | undefined>();
   const wake = (all: boolean) => {
     for (const { number, resolve } of waiting) {
@@ -68,11 +76,14 @@ export function start(
   })();
   return {
     firstOutput: first.promise,
-    line(number) {
-      const { promise, resolve } = Promise.withResolvers<void>();
-      waiting.push({ number, resolve });
-      wake(false);
-      return promise;
+    line,
+    async find(pattern, from = 0) {
+      for (let number = from;; number++) {
+        await line(number);
+        const text = errors[number];
+        if (text === undefined) throw new Error(`it never said ${pattern}`);
+        if (pattern.test(text)) return number;
+      }
     },
     async kill(signal) {
       await lab.client.kill(pid, signal);
