@@ -4,9 +4,11 @@
  *
  * @module
  */
+import { check } from "./lib/check.ts";
+import { formatCheck } from "./lib/check_format.ts";
 import { DryRunner, SystemRunner } from "./lib/command.ts";
 import { recover } from "./lib/claim.ts";
-import { connect } from "./lib/connect.ts";
+import { connect, type ConnectRequest } from "./lib/connect.ts";
 import { type Environment, rollBack } from "./lib/environment.ts";
 import { disconnect, disconnectAll } from "./lib/disconnect.ts";
 import { ExitCode, InterruptedError, PvpnError } from "./lib/errors.ts";
@@ -69,7 +71,7 @@ function interruption(signals: readonly Deno.Signal[]): AbortSignal {
 }
 
 function requireRoot(command: Command): void {
-  const harmless = command.action === "types" ||
+  const harmless = command.action === "types" || command.action === "check" ||
     command.action === "connect" && command.dryRun;
   if (harmless || Deno.uid() === 0) return;
   throw new PvpnError(
@@ -89,19 +91,33 @@ function style(): Style {
   return { terminal, columns, color: terminal && !Deno.noColor };
 }
 
+/** What one thing was missing of, more may be missing of. */
+function pointingToCheck(
+  error: unknown,
+  { type, host }: ConnectRequest,
+): unknown {
+  const lacking = error instanceof PvpnError &&
+    (error.code === ExitCode.server || error.code === ExitCode.missingProgram);
+  if (!lacking) return error;
+  return new PvpnError(error.code, error.message, [
+    ...error.hints,
+    `see what else is missing, on both ends: pvpn --check -t ${type} ${host}`,
+  ], { cause: error });
+}
+
 async function run(
   { command, debug }: CommandLine,
   more: readonly TunnelPlugin[],
   log: Log,
-): Promise<unknown> {
+): Promise<ExitCode | void> {
   const loader = new PluginLoader(
     new SystemRunner(log),
     (url) => import(url),
     Deno.env.get("PVPN_PLUGINS"),
   );
   const registry = new Registry([...plugins, ...more], loader);
-  if (command.action === "help") return print(helpText(registry.plugins));
-  if (command.action === "version") return print(`pvpn ${VERSION}\n`);
+  if (command.action === "help") return void print(helpText(registry.plugins));
+  if (command.action === "version") return void print(`pvpn ${VERSION}\n`);
   requireRoot(command);
   const dry = command.action === "connect" && command.dryRun;
   const runner = dry
@@ -126,22 +142,34 @@ async function run(
   };
   switch (command.action) {
     case "types":
-      return print(formatTypes(await registry.all()));
+      return void print(formatTypes(await registry.all()));
     case "list":
       return await showList(command, env, style(), print);
     case "recover":
       await recover(env.dir, runner, log);
       return await env.dir.tidy();
+    case "check": {
+      const report = await check(command.request, env);
+      print(
+        command.json
+          ? JSON.stringify(report) + "\n"
+          : formatCheck(report, style()),
+      );
+      return report.status;
+    }
     case "reconnect":
       return await reconnect(command.device, env);
     case "stop": {
       const stopped = (device: string) => print(`${device} disconnected\n`);
       if (command.device === undefined) return disconnectAll(env, stopped);
       await disconnect(command.device, env);
-      return stopped(command.device);
+      return void stopped(command.device);
     }
     case "connect": {
-      const connected = await connect(command.request, env);
+      const connected = await connect(command.request, env)
+        .catch((error) => {
+          throw pointingToCheck(error, command.request);
+        });
       const { device } = connected.journal.state;
       if (dry) return;
       const up = () => print(`${device} connected\n`);
@@ -175,8 +203,7 @@ export async function main(
   try {
     const line = parseCommandLine(args, Deno.env.get("SSH_ARGS"));
     log = stderrLog({ debug: line.debug });
-    await run(line, more, log);
-    return ExitCode.ok;
+    return await run(line, more, log) ?? ExitCode.ok;
   } catch (error) {
     if (error instanceof PvpnError) {
       log.error(error.message);

@@ -18,6 +18,8 @@
  * @module
  */
 export {
+  check,
+  type CheckOptions,
   connect,
   Connection,
   type ConnectOptions,
@@ -25,5 +27,6 @@ export {
   list,
   type WorkOptions,
 } from "./lib/api.ts";
+export type { CheckReport, CheckRow } from "./lib/check.ts";
 export type { TunnelInfo } from "./lib/list.ts";
 export * from "./plugin.ts";

@@ -20,12 +20,14 @@ export { quote, quoteAll } from "./lib/quote.ts";
 export { PairTakenError, type RemoteFacts } from "./lib/remote.ts";
 export { type RemoteError, type RemoteScript } from "./lib/remote_script.ts";
 export type { Owner, ResolverStep } from "./lib/resolver_step.ts";
+export { REMEDIES } from "./lib/remedy.ts";
 export type { Resolvers, ServerResolvers } from "./lib/resolver.ts";
 export {
   type CarryOptions,
   type Check,
   type Flow,
   INTERFACE_VERSION,
+  type RemoteCheck,
   type Tunnel,
   type TunnelContext,
   type TunnelOptions,

@@ -5,6 +5,7 @@
  * @module
  */
 import { plugins } from "../plugins/mod.ts";
+import { check as checkEnds, type CheckReport } from "./check.ts";
 import { SystemRunner } from "./command.ts";
 import { parseCommandLine } from "./command_line.ts";
 import { connect as connectTunnel, type ConnectRequest } from "./connect.ts";
@@ -17,8 +18,11 @@ import { list as listTunnels, type TunnelInfo } from "./list.ts";
 import { type Log, silentLog } from "./log.ts";
 import { quoteAll } from "./quote.ts";
 import { Registry } from "./registry.ts";
+import { parseHost } from "./ssh.ts";
+import { checkSshArgs } from "./ssh_args.ts";
 import { StandIn } from "./stand_in.ts";
 import type { TunnelPlugin } from "./tunnel.ts";
+import { parseUserName } from "./user.ts";
 
 /** How anything is done. */
 export interface WorkOptions {
@@ -56,6 +60,36 @@ export interface ConnectOptions extends WorkOptions {
   readonly sshArgs?: readonly string[];
   /** Whether ssh may ask on the terminal, if there is one. */
   readonly interactive?: boolean;
+}
+
+/** What {@linkcode check} is asked for; see {@linkcode ConnectOptions}. */
+export type CheckOptions = Pick<
+  ConnectOptions,
+  "log" | "signal" | "type" | "plugins" | "sshUser" | "sshArgs" | "interactive"
+>;
+
+/**
+ * Tells what is there and what is missing, on this machine and, where one is
+ * named, on a server; changes nothing.
+ *
+ * @param host SSH-HOST.
+ * @param options How; without a type, all types are looked at.
+ * @throws {PvpnError} Where there is no such type or user. Why a login failed
+ * is in the report.
+ */
+export async function check(
+  host?: string,
+  options: CheckOptions = {},
+): Promise<CheckReport> {
+  const { signal = new AbortController().signal, type, sshUser } = options;
+  signal.throwIfAborted();
+  return await checkEnds({
+    ...(host === undefined ? {} : { host: parseHost(host) }),
+    ...(type === undefined ? {} : { type }),
+    ...(sshUser === undefined ? {} : { sshUser: parseUserName(sshUser) }),
+    sshArgs: checkSshArgs([...options.sshArgs ?? []]),
+    batch: options.interactive !== true,
+  }, environment(options, signal, options.plugins));
 }
 
 /** Options as the command line has them, which parses them for us. */

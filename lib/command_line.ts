@@ -4,6 +4,7 @@
  * @module
  */
 import { formatRoute, parseRoute, type Prefix, type Route } from "./address.ts";
+import type { CheckRequest } from "./check.ts";
 import type { ConnectRequest } from "./connect.ts";
 import { parseDnsRequest } from "./dns_request.ts";
 import { UsageError } from "./errors.ts";
@@ -25,6 +26,11 @@ export type Command =
     readonly action: "list";
     readonly json: boolean;
     readonly watch: boolean;
+  }
+  | {
+    readonly action: "check";
+    readonly request: CheckRequest;
+    readonly json: boolean;
   }
   | { readonly action: "stop"; readonly device: string | undefined }
   | { readonly action: "reconnect"; readonly device: string }
@@ -124,7 +130,8 @@ export function parseCommandLine(
     none("--list takes no argument");
     return { command: { action: "list", json, watch }, debug };
   }
-  if (json || watch) {
+  const checking = values.check === true;
+  if (watch || json && !checking) {
     throw new UsageError(
       `--${json ? "json" : "watch"} says how the tunnels are listed`,
       `type pvpn --list --${json ? "json" : "watch"}`,
@@ -156,7 +163,7 @@ export function parseCommandLine(
     ({ values, words } = merge({ values, words }, profile));
   }
   const [host, ...routes] = words;
-  if (host === undefined) {
+  if (host === undefined && !checking) {
     throw new UsageError("SSH-HOST is missing", "type pvpn --help for usage");
   }
   const mtu = value("mtu");
@@ -169,7 +176,7 @@ export function parseCommandLine(
   );
   const request: ConnectRequest = {
     type: value("type") ?? DEFAULT_TYPE,
-    host: parseHost(host),
+    host: parseHost(host ?? "localhost"), // for --check of this machine
     // What ssh reads first wins.
     sshArgs: [sshArgs, profile?.sshArgs].flatMap((text) =>
       parseSshArgs(text ?? "")
@@ -186,6 +193,17 @@ export function parseCommandLine(
     ...(sshUser === undefined ? {} : { sshUser: parseUserName(sshUser) }),
   };
   checkTogether(request);
+  if (checking) {
+    const { sshArgs } = request;
+    const type = value("type");
+    const check: CheckRequest = {
+      sshArgs,
+      ...(host === undefined ? {} : { host: request.host }),
+      ...(type === undefined ? {} : { type }),
+      ...(sshUser === undefined ? {} : { sshUser }),
+    };
+    return { command: { action: "check", request: check, json }, debug };
+  }
   const dryRun = values["dry-run"] === true;
   return { command: { action: "connect", request, dryRun }, debug };
 }

@@ -77,7 +77,9 @@ async function requireChecks(
     ...identity(user),
   };
   for (const check of plugin.checks(options)) {
-    if (await check.passes((argv, how) => runner.query(argv, how))) continue;
+    if (
+      check.late || await check.passes((argv, how) => runner.query(argv, how))
+    ) continue;
     throw new PvpnError(
       ExitCode.missingProgram,
       `"${plugin.type}" needs ${check.name}`,

@@ -27,7 +27,7 @@ export function helpText(
     `  ${type.padEnd(28)}${summary}`
   ).join("\n");
   return `Usage: pvpn [OPTION]... SSH-HOST [ROUTE]...
-       pvpn --stop [DEVICE] | --list | --types
+       pvpn --stop [DEVICE] | --list | --types | --check [SSH-HOST]
 A VPN through any SSH server: routes networks through SSH-HOST.
 
 SSH-HOST is [USER@]HOST as for ssh, a name in ~/.ssh/config included; @NAME

@@ -149,7 +149,8 @@ export function tunnelInfo(
     peer: peer === "any" ? null : peer,
     local6: pair6 === undefined ? null : formatAddress(pair6.local),
     peer6: pair6 === undefined ? null : formatAddress(pair6.peer),
-    ...{ resolvers: [], domains: [] },
+    resolvers: state.names?.inUse?.addresses ?? [],
+    domains: state.dns?.domains ?? [],
     server: server === undefined
       ? null
       : { address: server.address, port: server.port ?? null },

@@ -146,7 +146,12 @@ export const OPTIONS: readonly Option[] = [
   },
   {
     long: "json",
-    help: "with --list: in a form for programs",
+    help: "with --list, --check: in a form for programs",
+    group: "tunnels",
+  },
+  {
+    long: "check",
+    help: "tell what is missing, here and on SSH-HOST",
     group: "tunnels",
   },
   {

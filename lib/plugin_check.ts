@@ -38,6 +38,10 @@ const MEMBERS: Readonly<
     "a number of bytes, 576 or more",
   ],
   checks: [(v) => typeof v === "function", "a function"],
+  remoteChecks: [
+    (v) => v === undefined || typeof v === "function",
+    "a function",
+  ],
   open: [(v) => typeof v === "function", "a function"],
 };
 

@@ -26,11 +26,15 @@ const KEPT_LINES = 200;
 const LINE_LIMIT = 5000;
 
 /** What {@linkcode carry} needs. */
-export interface SessionContext extends KeeperOptions, CarryOptions {
+export interface CarryContext extends SessionContext {
   /** What the server's script was sent with. */
   readonly request: RemoteRequest;
   /** The tunnel type's part of that script. */
   readonly script: RemoteScript;
+}
+
+/** What {@linkcode converse} needs. */
+export interface SessionContext extends KeeperOptions, CarryOptions {
   /** Runs the keeper. */
   readonly runner: Runner;
   /** Where the keeper is recorded before it runs anything. */
@@ -52,11 +56,17 @@ export interface SessionContext extends KeeperOptions, CarryOptions {
 }
 
 /** A carrier that is ready. */
-export interface Carrier {
+export interface Carrier<Facts = RemoteFacts> {
   /** The process that keeps it. */
   readonly keeper: Keeper;
   /** What the server's script found. */
-  readonly facts: RemoteFacts;
+  readonly facts: Facts;
+}
+
+/** Reads what a script on the server says. */
+export interface Reader<Facts> {
+  /** The facts at the last line, true for another of its own, else false. */
+  read(line: string): Facts | boolean;
 }
 
 // What ssh says at LogLevel DEBUG1 and would not say at INFO.
@@ -70,10 +80,22 @@ const DEBUG_REGEXP =
  * @param context The rest.
  * @throws {PvpnError} Why it is not ready; what was started has ended.
  */
-export async function carry(
+export function carry(argv: Argv, context: CarryContext): Promise<Carrier> {
+  const reader = new RemoteReader(context.request, context.script);
+  return converse(argv, context, reader);
+}
+
+/**
+ * Starts a keeper with ssh, and waits until a script on the server has said
+ * all that it has to say.
+ *
+ * @throws {PvpnError} See {@linkcode carry}.
+ */
+export async function converse<Facts extends object>(
   argv: Argv,
   context: SessionContext,
-): Promise<Carrier> {
+  reader: Reader<Facts>,
+): Promise<Carrier<Facts>> {
   const { runner, journal, signal } = context;
   const [keeper, done] = await Promise.allSettled([
     Keeper.start(argv, context, runner),
@@ -86,7 +108,7 @@ export async function carry(
     await journal.record({ kind: "process", ...value.id });
     signal.throwIfAborted();
     await value.go();
-    return { keeper: value, facts: await ready(value, context) };
+    return { keeper: value, facts: await ready(value, context, reader) };
   } catch (error) {
     await value.release(); // without "go" it ends now
     await journal.undo(runner, (step) => step.kind === "process");
@@ -151,10 +173,11 @@ class CommandEcho {
   }
 }
 
-async function ready(
+async function ready<Facts extends object>(
   keeper: Keeper,
   context: SessionContext,
-): Promise<RemoteFacts> {
+  reader: Reader<Facts>,
+): Promise<Facts> {
   const { host, until, loginHints } = context;
   using deadline = new Deadline(context.signal);
   deadline.set(LOGIN_DEADLINE, () => lateLogin(host));
@@ -169,8 +192,7 @@ async function ready(
     deadline.set(LINGER, () => explain(status));
     await keeper.acknowledge();
   });
-  const reader = new RemoteReader(context.request, context.script);
-  let facts: RemoteFacts | undefined;
+  let facts: Facts | undefined;
   let local = until === undefined;
   let authenticated = false;
   const echo = new CommandEcho(context.command);

@@ -5,6 +5,7 @@
  * @module
  */
 import { ExitCode, PvpnError } from "./errors.ts";
+import { REMEDIES } from "./remedy.ts";
 
 /** A cause: the text that tells it, and what to say. */
 interface Cause {
@@ -26,7 +27,7 @@ const CAUSES: readonly Cause[] = [
     code: ExitCode.server,
     message: (host) => `the sshd of "${host}" does not permit tunnels`,
     hints: () => [
-      'add "PermitTunnel yes" to /etc/ssh/sshd_config there and reload sshd',
+      `type there: ${REMEDIES.permitTunnel}`,
       'also look for "DisableForwarding", and for "restrict" in front of ' +
       "your key in authorized_keys",
     ],
@@ -37,20 +38,20 @@ const CAUSES: readonly Cause[] = [
     message: (host) => `the sshd of "${host}" could not make a tunnel device`,
     hints: () => [
       "log in as root (root@HOST), who may make tunnel devices",
-      "or see whether /dev/net/tun is there: modprobe tun",
+      `or see whether /dev/net/tun is there: ${REMEDIES.loadTun}`,
     ],
   },
   { // misc.c, tun_open; port-net.c, sys_tun_open
     pattern: /tun_open: failed to .*: (.+)$/,
     code: ExitCode.network,
     message: (_, [, why]) => `ssh could not open the tunnel device: ${why}`,
-    hints: () => ["see whether /dev/net/tun is there: modprobe tun"],
+    hints: () => [`see whether /dev/net/tun is there: ${REMEDIES.loadTun}`],
   },
   { // channels.c and clientloop.c, where no reason was sent
     pattern: /Tunnel (?:device )?forwarding failed|Could not request tunnel/,
     code: ExitCode.server,
     message: (host) => `the sshd of "${host}" refused the tunnel`,
-    hints: () => ['it needs "PermitTunnel yes" in /etc/ssh/sshd_config there'],
+    hints: () => [`type there: ${REMEDIES.permitTunnel}`],
   },
   { // channels.c and ssh.c: one of the user's own forwardings
     pattern:

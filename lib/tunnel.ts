@@ -34,6 +34,22 @@ export interface Check {
    * @param query Runs a program of the plugin's `commands`.
    */
   passes(query: TunnelContext["query"]): Promise<boolean>;
+  /** Looked at by `--check` only: connecting finds it out by itself. */
+  readonly late?: boolean;
+}
+
+/** Something that a tunnel type needs on the server; for `--check`. */
+export interface RemoteCheck {
+  /** What is needed, such as `pppd`. */
+  readonly name: string;
+  /** What to type there where it is not. */
+  readonly hint: string;
+  /**
+   * POSIX sh, fixed text, that changes nothing. Its status is 0 where it is
+   * there, 2 where that cannot be told, and another where it is not; the first
+   * line that it prints is shown.
+   */
+  readonly test: string;
 }
 
 /** What the user wants of a tunnel. */
@@ -177,6 +193,8 @@ export interface TunnelPlugin {
   readonly mtu?: number;
   /** What it needs on this machine; looked at before connecting. */
   checks(options: TunnelOptions): readonly Check[];
+  /** What it needs on the server; looked at by `--check`. */
+  remoteChecks?(options: TunnelOptions): readonly RemoteCheck[];
   /** Makes the tunnel. */
   open(context: TunnelContext, options: TunnelOptions): Promise<Tunnel>;
 }

@@ -21,6 +21,7 @@ import {
   type TunnelOptions,
   type TunnelPlugin,
 } from "../plugin.ts";
+import { PPP_THERE, pppHere } from "./needs.ts";
 
 const WAY_OUT = "or use OpenSSH's own tunnel: -t ssh-3";
 
@@ -214,7 +215,8 @@ export const ppp: TunnelPlugin = {
   device: "ppp",
   commands: ["pppd", "sh", "ssh"],
 
-  checks: () => [installed],
+  checks: () => [installed, pppHere],
+  remoteChecks: () => PPP_THERE,
 
   async open(context, options): Promise<Tunnel> {
     if (!options.resume) {

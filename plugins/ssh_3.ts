@@ -14,6 +14,7 @@ import {
   type TunnelPlugin,
 } from "../plugin.ts";
 import { TUN_NODE, tunNode } from "./tun.ts";
+import { SSH_3_THERE } from "./needs.ts";
 
 const openNode = ({ asUser }: TunnelOptions): Check => ({
   name: `${TUN_NODE} to be open to the user that ssh runs as`,
@@ -39,6 +40,7 @@ export const ssh3: TunnelPlugin = {
     tunNode,
     ...options.uid === 0 ? [] : [openNode(options)],
   ],
+  remoteChecks: () => SSH_3_THERE,
 
   async open(
     context: TunnelContext,

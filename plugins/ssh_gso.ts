@@ -18,6 +18,7 @@ import {
   type TunnelOptions,
   type TunnelPlugin,
 } from "../plugin.ts";
+import { SSH_GSO_THERE } from "./needs.ts";
 import { PUMP } from "./pump.ts";
 import { tunNode } from "./tun.ts";
 
@@ -92,6 +93,7 @@ export const sshGso: TunnelPlugin = {
   commands: ["ip", "perl", "sh", "ssh"],
 
   checks: () => [tunNode, perl],
+  remoteChecks: () => SSH_GSO_THERE,
 
   async open(
     context: TunnelContext,

@@ -61,7 +61,7 @@ end
 
 # >>> tools/completions.ts options
 set -g __pvpn_with_value -t --type -i --ip -s --first-ssh-hop --dns --dns-domain --ssh-user -x --exclude --ipv6 --mtu
-set -g __pvpn_without_host -S --stop -l --list --watch --json --recover --types -h --help -v --version
+set -g __pvpn_without_host -S --stop -l --list --watch --json --check --recover --types -h --help -v --version
 complete -c pvpn -s t -l type -x -a '(__pvpn_types)' -d 'tunnel type (default ppp)'
 complete -c pvpn -s i -l ip -x -a 'any:any' -d 'addresses of this end and of the server'\''s'
 complete -c pvpn -s s -l first-ssh-hop -x -a '(__fish_print_hostnames)' -d 'the SSH server that packets really go to, if pvpn cannot see it: behind a reverse tunnel'
@@ -79,7 +79,8 @@ complete -c pvpn -s S -l stop -a '(__pvpn_devices)' -d 'stop the tunnel DEVICE, 
 complete -c pvpn -n '__fish_contains_opt -s S stop' -a '(__pvpn_devices)'
 complete -c pvpn -s l -l list -d 'list the tunnels'
 complete -c pvpn -l watch -d 'with --list: again every second, until ^C'
-complete -c pvpn -l json -d 'with --list: in a form for programs'
+complete -c pvpn -l json -d 'with --list, --check: in a form for programs'
+complete -c pvpn -l check -d 'tell what is missing, here and on SSH-HOST'
 complete -c pvpn -l recover -d 'undo what died while connecting'
 complete -c pvpn -l types -d 'list the tunnel types, those of plugins too'
 complete -c pvpn -s d -l debug -d 'print every command that is run, on both ends'

@@ -60,6 +60,15 @@ Deno.test("parseCommandLine() takes each option in all of its forms", () => {
     assertEquals(command(form, "--json"), { ...plain, json: true });
     assertEquals(command("--watch", form), { ...plain, watch: true });
   }
+  const check = {
+    ...{ action: "check", json: false } as const,
+    request: { sshArgs: [] },
+  };
+  assertEquals(command("--check"), check);
+  assertEquals(command("-t", "ssh-3", "--check", "--json", "h"), {
+    ...check,
+    ...{ request: { sshArgs: [], host: "h", type: "ssh-3" }, json: true },
+  });
   for (const form of ["-h", "--help"]) {
     assertEquals(command(form).action, "help");
   }

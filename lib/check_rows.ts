@@ -1,0 +1,230 @@
+/**
+ * What `--check` makes of what it found: a row each, and what mends it.
+ *
+ * @module
+ */
+import type { CheckRow, Probed } from "./check.ts";
+import { type Facts } from "./probe.ts";
+import type { RemoteCheck, TunnelPlugin } from "./tunnel.ts";
+import { formatMilliseconds } from "./units.ts";
+import type { User } from "./user.ts";
+
+/** Seconds by which the clocks may differ: certificates and logs mind more. */
+const CLOCK_LIMIT = 60;
+
+type Row = Omit<CheckRow, "end" | "type" | "required" | "fix"> & {
+  readonly fix?: readonly string[];
+  readonly required?: boolean;
+};
+
+const rowOf = (end: CheckRow["end"]) => (row: Row): CheckRow => ({
+  ...{ end, type: null, required: false, fix: [] },
+  ...row,
+});
+
+// Names of packages that differ from Debian's, by package manager.
+const PACKAGES: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+  dnf: { iproute2: "iproute", "openssh-client": "openssh-clients" },
+  zypper: { "openssh-client": "openssh-clients" },
+  pacman: { "openssh-client": "openssh" },
+  apk: { "openssh-client": "openssh-client-default" },
+};
+const INSTALL: Readonly<Record<string, string>> = {
+  ...{ dnf: "dnf install", zypper: "zypper install" },
+  ...{ pacman: "pacman -S", apk: "apk add" },
+};
+
+/** A hint `apt install PACKAGE` in words of the package manager that is there. */
+export function inWordsOf(manager: string | undefined, hint: string): string {
+  const how = INSTALL[manager ?? ""];
+  if (how === undefined) return hint;
+  return hint.replace(
+    /\bapt install ([\w.+-]+)/,
+    (_, name: string) => `${how} ${PACKAGES[manager!]?.[name] ?? name}`,
+  );
+}
+
+/** Rows that are the same on both ends. */
+function commonRows({ values, resolvers }: Facts, required: boolean): Row[] {
+  const manager = values.get("manager");
+  const ip = values.get("ip");
+  const stub = values.get("stub");
+  const install = inWordsOf(manager, "apt install iproute2");
+  return [
+    ip === undefined
+      ? {
+        ...{ name: "iproute2", status: "missing", required },
+        ...{ detail: "no ip program", fix: [install] },
+      }
+      : {
+        ...{ name: "iproute2", status: "ok", required },
+        detail: ip.replace(/^ip utility, (?:iproute2-)?/, ""),
+      },
+    resolvers.length > 0
+      ? { name: "resolvers", status: "ok", detail: resolvers.join(" ") }
+      : {
+        ...{ name: "resolvers", status: "warning" },
+        detail: stub === undefined
+          ? "none"
+          : `only ${stub}, which asks others that are not known`,
+        fix: ["cat /etc/resolv.conf"],
+      },
+    {
+      ...{ name: "congestion control", status: "ok" },
+      detail: values.get("congestion") ?? "unknown",
+    },
+  ];
+}
+
+/** What there is on this machine. */
+export function localRows(
+  facts: Facts,
+  user: User | undefined,
+  root: boolean,
+): CheckRow[] {
+  const ssh = facts.values.get("ssh");
+  const agent = Deno.env.get("SSH_AUTH_SOCK") !== undefined;
+  const kernel = facts.values.get("kernel") ?? "unknown";
+  const rows: Row[] = [
+    root ? { name: "root", status: "ok", detail: `Linux ${kernel}` } : {
+      ...{ name: "root", status: "warning" },
+      detail: "only root can connect",
+      fix: ["sudo pvpn ..."],
+    },
+    ssh === undefined
+      ? {
+        ...{ name: "ssh", status: "missing", detail: "not installed" },
+        required: true,
+        fix: [
+          inWordsOf(facts.values.get("manager"), "apt install openssh-client"),
+        ],
+      }
+      : {
+        ...{ name: "ssh", status: "ok", required: true },
+        detail: ssh.split(",")[0]! +
+          (user === undefined ? "" : `, run as ${user.name}`),
+      },
+    agent ? { name: "agent", status: "ok", detail: "SSH_AUTH_SOCK is set" } : {
+      ...{ name: "agent", status: "ok" },
+      detail: user === undefined
+        ? "none"
+        : "none: sudo hides it; sudo --preserve-env=SSH_AUTH_SOCK keeps it",
+    },
+    ...commonRows(facts, true),
+  ];
+  return rows.map(rowOf("client"));
+}
+
+function loginRow(host: string, { facts, locked, socket }: Probed): Row {
+  const { method = "unknown", key, agent } = facts.login;
+  const far = socket?.rtt === undefined
+    ? ""
+    : `, ${formatMilliseconds(socket.rtt)} away`;
+  if (method !== "publickey" && method !== "gssapi-with-mic") {
+    return {
+      ...{ name: "login", status: "warning", required: true },
+      detail: `by ${method}, which cannot be typed when it reconnects`,
+      fix: [`ssh-copy-id ${host}`],
+    };
+  }
+  if (locked) {
+    return {
+      ...{ name: "login", status: "warning", required: true },
+      detail: "the key's passphrase cannot be typed when it reconnects",
+      fix: [`ssh-add ${key}`, "sudo --preserve-env=SSH_AUTH_SOCK pvpn ..."],
+    };
+  }
+  return {
+    ...{ name: "login", status: "ok", required: true },
+    detail: `by ${method}${agent ? " of the agent" : ""}${far}`,
+  };
+}
+
+/** What there is on the server. */
+export function serverRows(host: string, probed: Probed): CheckRow[] {
+  const { facts, socket, now } = probed;
+  const { values, login } = facts;
+  const root = values.get("uid") === "0";
+  const name = host.replace(/^.*@/, "");
+  const off = (["forward4", "forward6"] as const).filter((key) =>
+    values.get(key) === "0"
+  );
+  const behind = Number(values.get("clock")) - now;
+  const { software = "unknown" } = login;
+  const rows: Row[] = [
+    loginRow(host, probed),
+    {
+      name: "sshd",
+      status: software.startsWith("OpenSSH") ? "ok" : "warning",
+      detail: software,
+    },
+    root
+      ? {
+        ...{ name: "root", status: "ok", required: true },
+        detail: `Linux ${values.get("kernel") ?? "unknown"}`,
+      }
+      : {
+        ...{ name: "root", status: "missing", required: true },
+        detail: `the login is ${values.get("user")}'s, and only root may ` +
+          "change the server's network",
+        fix: [`pvpn --check root@${name}`],
+      },
+    ...commonRows(facts, true),
+    off.length === 0
+      ? { name: "forwarding", status: "ok", detail: "IPv4 and IPv6" }
+      : {
+        ...{ name: "forwarding", status: "warning" },
+        detail: off.length === 2
+          ? "off: only the server itself answers"
+          : `off for IPv${off[0] === "forward4" ? 4 : 6}`,
+        fix: off.map((key) =>
+          key === "forward4"
+            ? "sysctl -w net.ipv4.ip_forward=1"
+            : "sysctl -w net.ipv6.conf.all.forwarding=1"
+        ),
+      },
+    values.get("firewall")
+      ? { name: "NAT", status: "ok", detail: values.get("firewall")! }
+      : {
+        ...{ name: "NAT", status: "warning" },
+        detail: "neither nft nor iptables",
+        fix: [inWordsOf(values.get("manager"), "apt install nftables")],
+      },
+    {
+      ...{ name: "MTU", status: "ok" },
+      detail: socket?.mtu === undefined
+        ? "unknown"
+        : `${socket.mtu} on the way there, MSS ${socket.mss}`,
+    },
+    !(Math.abs(behind) > CLOCK_LIMIT)
+      ? { name: "clock", status: "ok", detail: "as here" }
+      : {
+        ...{ name: "clock", status: "warning" },
+        detail: `${Math.round(Math.abs(behind))} s ` +
+          (behind > 0 ? "ahead" : "behind"),
+        fix: ["timedatectl set-ntp true"],
+      },
+  ];
+  return rows.map(rowOf("server"));
+}
+
+/** What tunnel types need on the server. */
+export function typeRows(
+  wanted: readonly {
+    readonly plugin: TunnelPlugin;
+    readonly check: RemoteCheck;
+  }[],
+  { findings, values }: Facts,
+): CheckRow[] {
+  return wanted.map(({ plugin, check }, index) => {
+    const { status, text } = findings.get(index) ?? { status: 2, text: "" };
+    const ok = status === 0;
+    return {
+      ...{ end: "server", name: check.name, type: plugin.type } as const,
+      status: ok ? "ok" : status === 2 ? "warning" : "missing",
+      detail: `for ${plugin.type}` + (text ? `: ${text}` : ""),
+      fix: ok ? [] : [inWordsOf(values.get("manager"), check.hint)],
+      required: true,
+    };
+  });
+}
