@@ -20,17 +20,16 @@ const WAKE = `
 wake() {
   redirects=/proc/sys/net/ipv4/conf/all/send_redirects
   read -r was <$redirects
-  ip link set dev "$1" up 2>/dev/null && echo "$was" >$redirects
+  ip link set dev "$1" up 2>/dev/null
+  set $? && echo "$was" >$redirects && return "$1"
 }`;
 
-// $1 is this machine's public key. The port is WireGuard's usual one, which
-// firewalls may know, or any that is free.
+// $1 is this machine's public key. The device's name is the session's alone, for
+// undo. The port is WireGuard's usual one, which firewalls know, or a free one.
 const SERVER = `${WAKE}
-made= n=0
 command -v wg >/dev/null 2>&1 || fail wg
-while [ -e "/sys/class/net/pvwg$n" ]; do n=$((n + 1)); done
-why=$(ip link add dev "pvwg$n" type wireguard 2>&1) || fail kernel $why
-made=pvwg$n device=pvwg$n
+device=pvwg$$
+why=$(ip link add dev "$device" type wireguard 2>&1) || fail kernel $why
 wg genkey | wg set "$device" private-key /dev/stdin listen-port 51820 \\
   peer "$1" allowed-ips 0.0.0.0/0,::/0
 wake "$device" || { wg set "$device" listen-port 0; wake "$device"; }
@@ -86,7 +85,7 @@ export default {
       args: [stdout.trim() || "(the public key)"], // in a dry run, there is none
       device: SERVER,
       hold: "while read -r _; do :; done",
-      undo: '[ -z "$made" ] || ip link delete dev "$made"',
+      undo: 'ip link delete dev "pvwg$$"',
       reports: { key: /^[A-Za-z0-9+/]{43}=$/, port: /^\d{1,5}$/ },
       errors: {
         wg: () => ({ message: 'the server has no "wg"', hints: [TOOLS] }),
