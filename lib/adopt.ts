@@ -20,6 +20,7 @@ const ASKED = {
   ...{ routes: true, exclude: true, ipv6: true, fallback: true, mtu: true },
   ...{ dns: true, names: false },
   ...{ plugin: true, pair: false, firstHop: false, pair6: false },
+  ...{ autoNets: true, found: false, nat: true },
   ...{ device: false, slot: false },
   ...{ phase: false, owner: false, server: false, since: false },
   ...{ reconnects: false, problem: false, undo: false },

@@ -196,6 +196,7 @@ async function probe(
   const journal = new Journal(undefined, {
     ...{ version: STATE_VERSION, device: "check", type: "check", host },
     ...{ sshArgs, routes: [], exclude: [], ipv6: "leave", fallback: false },
+    ...{ autoNets: false, nat: false },
     ...{ mtu: DEFAULT_MTU, slot: 0, phase: "connecting", reconnects: 0 },
     undo: [],
   });

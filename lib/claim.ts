@@ -12,7 +12,7 @@ import type { Log } from "./log.ts";
 import { alive, type ProcessId } from "./process.ts";
 import type { RoutingTable } from "./routing_table.ts";
 import { SLOTS, tableOf } from "./route_numbers.ts";
-import type { TunnelState } from "./state.ts";
+import { routesOf, type TunnelState } from "./state.ts";
 
 /** A tunnel that is this process's to bring up. */
 export interface Claim {
@@ -89,7 +89,7 @@ function refuseConflicts(
     );
   }
   for (const route of tunnel.routes) {
-    const other = others.find(({ routes }) => routes.includes(route));
+    const other = others.find((state) => routesOf(state).includes(route));
     if (other === undefined) continue;
     const what = route === "default"
       ? "the default route"

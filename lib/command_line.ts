@@ -185,6 +185,8 @@ export function parseCommandLine(
     exclude: uniqueRoutes(list("exclude").map(parseExclude)),
     ipv6: parseIpv6(value("ipv6")),
     fallback: values["allow-fallback"] === true,
+    autoNets: values["auto-nets"] === true,
+    nat: values.nat === true,
     pair: parsePairRequest(value("ip") ?? "any:any"),
     foreground: values.foreground === true,
     ...(mtu === undefined ? {} : { mtu: parseMtu(mtu) }),

@@ -22,7 +22,12 @@ import {
 import { formatPair, type Pair, parsePair6 } from "./pair.ts";
 import type { RemoteFacts } from "./remote.ts";
 import { planOutside, planRoutes } from "./route.ts";
-import { MIN_MTU_6, type Server, type TunnelState } from "./state.ts";
+import {
+  excludedOf,
+  MIN_MTU_6,
+  type Server,
+  type TunnelState,
+} from "./state.ts";
 import type { Flow, Tunnel } from "./tunnel.ts";
 import type { IpStep, UndoStep } from "./undo.ts";
 import type { UpRequest } from "./up.ts";
@@ -105,16 +110,16 @@ export async function configure(
   flows: readonly Flow[],
 ): Promise<void> {
   const { journal, resume, runner } = request;
-  const { device, slot, undo, exclude, ipv6 } = journal.state;
+  const { device, slot, undo, ipv6 } = journal.state;
   if (!runner.dry) tellIpv6(request, routes, remote);
   const { pair } = remote;
   const pair6 = pair6Of(journal.state, remote);
   const steps = planRoutes({
     ...{ device, slot, routes, server, flows },
     pairs: pair6 === undefined ? [pair] : [pair, pair6],
-    exclude: exclude.map(parseRoute).filter((r): r is Prefix =>
-      r !== "default"
-    ),
+    exclude: excludedOf(journal.state).map(parseRoute).filter((
+      r,
+    ): r is Prefix => r !== "default"),
     // Of IPv6, the server must have a default route itself.
     default6: ipv6 === "leave"
       ? "outside"

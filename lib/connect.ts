@@ -48,6 +48,10 @@ export interface ConnectRequest {
   readonly ipv6: Ipv6Mode;
   /** Whether the routes open while the tunnel is down. */
   readonly fallback: boolean;
+  /** Whether the networks that the server reaches go through it as well. */
+  readonly autoNets: boolean;
+  /** Whether the server forwards and masquerades for it. */
+  readonly nat: boolean;
   /** The pair of addresses. */
   readonly pair: PairRequest;
   /** MTU of both devices, in bytes; without it, the type's. */
@@ -90,13 +94,12 @@ async function requireChecks(
 
 /** Whether the tunnel is to carry IPv6, on a machine that has it or not. */
 function carriesIpv6(
-  { routes, ipv6, mtu }: ConnectRequest & { mtu: number },
+  { routes, autoNets, ipv6, mtu }: ConnectRequest & { mtu: number },
   here: boolean,
 ): boolean {
-  return mtu >= MIN_MTU_6 &&
-    routes.some((route) =>
-      route === "default" ? here && ipv6 === "tunnel" : route.family === 6
-    );
+  const wanted = here && ipv6 === "tunnel";
+  return mtu >= MIN_MTU_6 && (autoNets && wanted ||
+    routes.some((route) => route === "default" ? wanted : route.family === 6));
 }
 
 /** What is found out before the first change, all at once. */
@@ -154,6 +157,8 @@ export async function connect(
     exclude: request.exclude.map(formatRoute),
     ipv6: request.ipv6,
     fallback: request.fallback,
+    autoNets: request.autoNets,
+    nat: request.nat,
     mtu,
     ...(request.dns && { dns: dnsState(request.dns) }),
     ...(user === undefined ? {} : { user }),

@@ -4,6 +4,7 @@
  * @module
  */
 import { type Address, parseAddress, type Route } from "./address.ts";
+import { wantsNetworks } from "./auto_nets.ts";
 import { ExitCode, PvpnError } from "./errors.ts";
 import type { Keeper } from "./keeper.ts";
 import { findPeer, resolveFirstHop } from "./peer.ts";
@@ -28,7 +29,10 @@ export async function inspect(
     ...carriers.map((id) => ({ kind: "process", ...id }) as const),
   );
   if (firstHop !== undefined) return { address: firstHop };
-  if (routes.length === 0 && journal.state.dns === undefined) return undefined;
+  const { dns } = journal.state;
+  const any = routes.length > 0 || dns !== undefined ||
+    wantsNetworks(journal.state);
+  if (!any) return undefined;
   const server = await connectionOf(request, processes);
   if (server === undefined) {
     throw new PvpnError(

@@ -9,7 +9,7 @@ import type { Runner } from "./command.ts";
 import type { StateDir } from "./journal.ts";
 import { type Live, look, readCounters, type Reading } from "./live.ts";
 import { parsePair6 } from "./pair.ts";
-import type { TunnelState } from "./state.ts";
+import { excludedOf, routesOf, type TunnelState } from "./state.ts";
 
 /**
  * The version of the form; it grows when a member goes, or means something
@@ -131,7 +131,7 @@ export function tunnelInfo(
   first: Reading,
   last: Reading,
 ): TunnelInfo {
-  const { device, type, host, routes, exclude, mtu } = state;
+  const { device, type, host, mtu } = state;
   const server = state.server ?? live.socket?.peer;
   const [local = "any", peer = "any"] = state.pair?.split(":") ?? [];
   const pair6 = pair6Of(state);
@@ -143,7 +143,8 @@ export function tunnelInfo(
     return Math.round((now - then) * 1000 / Math.max(last.at - first.at, 1));
   };
   return {
-    ...{ device, type, host, routes, exclude, mtu },
+    ...{ device, type, host, mtu },
+    ...{ routes: routesOf(state), exclude: excludedOf(state) },
     state: live.alive ? state.phase : "dead",
     local: local === "any" ? null : local,
     peer: peer === "any" ? null : peer,

@@ -119,6 +119,18 @@ export const OPTIONS: readonly Option[] = [
     group: "connect",
   },
   {
+    long: "auto-nets",
+    short: "N",
+    help: "route the networks that the server itself reaches",
+    group: "connect",
+  },
+  {
+    long: "nat",
+    help: "have the server forward and masquerade while the\n" +
+      "tunnel is up",
+    group: "connect",
+  },
+  {
     long: "foreground",
     short: "f",
     help: "stay, and reconnect from here; ^C stops the tunnel",

@@ -4,7 +4,12 @@
  *
  * @module
  */
-import { parseAddress } from "./address.ts";
+import {
+  type Family,
+  parseAddress,
+  parsePrefix,
+  type Prefix,
+} from "./address.ts";
 import { ExitCode, PvpnError } from "./errors.ts";
 import type { Pair } from "./pair.ts";
 import type { RemoteRequest, RemoteScript } from "./remote_script.ts";
@@ -31,6 +36,13 @@ export interface RemoteFacts {
   readonly told: Readonly<Record<string, string>>;
   /** The server's own resolvers, where it was asked for them. */
   readonly resolvers?: ServerResolvers;
+  /**
+   * Whether it forwards what comes out of its device; unknown in a dry run,
+   * and of IPv6 where the tunnel has none.
+   */
+  readonly forwarding: Readonly<Partial<Record<Family, boolean>>>;
+  /** The networks that it reaches, where that was asked. */
+  readonly networks: readonly Prefix[];
 }
 
 /**
@@ -137,6 +149,11 @@ export class RemoteReader {
       ipv6,
       told: Object.fromEntries(this.#told),
       ...this.#resolvers(),
+      networks: (this.#lists.get("network") ?? []).map(parseNetwork),
+      forwarding: {
+        ...this.#forwards(4, "forwarding"),
+        ...this.#forwards(6, "forwarding6"),
+      },
     };
   }
 
@@ -147,6 +164,21 @@ export class RemoteReader {
     const told = { resolver: list("resolver"), domain: list("domain"), stub };
     return { resolvers: parseTold(told) };
   }
+
+  #forwards(family: Family, key: string): RemoteFacts["forwarding"] {
+    const value = this.#values.get(key);
+    if (value === undefined) return {};
+    if (value === "0" || value === "1") return { [family]: value === "1" };
+    throw nonsense(`${key} "${value.slice(0, 64)}"`);
+  }
+}
+
+/** A network as the server's `ip` prints it: one address has no length. */
+function parseNetwork(text: string): Prefix {
+  const family = text.includes(":") ? 6 : 4;
+  const prefix = text === "default" ? undefined : parsePrefix(text, family);
+  if (prefix !== undefined) return prefix;
+  throw nonsense(`the network "${text.slice(0, 64)}"`);
 }
 
 function nonsense(what: string): PvpnError {
@@ -188,7 +220,10 @@ function remoteError(
 const ERRORS: NonNullable<RemoteScript["errors"]> = {
   missing: (program) => ({
     message: `the server has no "${program}" program`,
-    hints: ["install it there; on Debian: apt install iproute2"],
+    hints: [
+      "install it there; on Debian: apt install " +
+      (program === "ip" ? "iproute2" : "util-linux"),
+    ],
   }),
   device: (name) => ({
     message: `the server made no tunnel device (its name is "${name}")`,

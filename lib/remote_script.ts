@@ -90,6 +90,8 @@ export interface RemoteRequest {
 // session (its parent, if it still is, and is called so) ends a client that has lost its keeper: with
 // a tunnel open, ssh would not end with its command. Before the ready line
 // that is left to the client, or sshd might not get to send the error line.
+// Nothing may be traced to a stderr that is closed by then: the SIGPIPE would
+// end the trap.
 const SCRIPT = `
 set -f
 PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
@@ -123,8 +125,8 @@ undo() {
   read -r name <"/proc/$PPID/comm"
   case $parent:$name in "$PPID:sshd"*) kill -TERM "$PPID" ;; esac
 } >/dev/null 2>&1
-trap undo EXIT
-trap 'exit 1' HUP INT TERM PIPE
+trap '{ undo; } 2>/dev/null' EXIT
+trap '{ exit 1; } 2>/dev/null' HUP INT TERM PIPE
 
 taken() {
   {
@@ -169,11 +171,16 @@ up6() {
   changed6=yes
   ip address add "$local6" peer "$peer6" dev "$1" nodad 2>/dev/null || return 0
   read -r forward </proc/sys/net/ipv6/conf/all/forwarding
+  [ "$forward" != 0 ] || # by device since Linux 6.17
+    read -r forward 2>/dev/null <"/proc/sys/net/ipv6/conf/$1/force_forwarding"
+  say "forwarding6=$((forward != 0))"
   [ -n "$way6" ] && [ "$forward" != 0 ] && say ipv6=way || say ipv6=peer
 }
 
 report() {
   for part in $parts; do "$part" "$1"; done
+  read -r is <"/proc/sys/net/ipv4/conf/$1/forwarding"
+  say "forwarding=$is"
   ready=yes
   up6 "$1"
   say "device=$1"

@@ -40,6 +40,14 @@ export interface Server {
   readonly port?: number;
 }
 
+/** What `-N` chose. */
+export interface FoundNetworks {
+  /** Networks to route. */
+  readonly routes: readonly string[];
+  /** What of these is not: this machine's own. */
+  readonly exclude: readonly string[];
+}
+
 /** What is written down of a tunnel. */
 export interface TunnelState {
   /** {@linkcode STATE_VERSION}. */
@@ -64,6 +72,12 @@ export interface TunnelState {
   readonly pair6?: string;
   /** Whether the routes open while the tunnel is down. */
   readonly fallback: boolean;
+  /** Whether `-N` adds networks of the server's to the routes. */
+  readonly autoNets: boolean;
+  /** What `-N` chose, for as long as the tunnel lives. */
+  readonly found?: FoundNetworks;
+  /** Whether the server forwards and masquerades for it: `--nat`. */
+  readonly nat: boolean;
   /** MTU of the device, in bytes. */
   readonly mtu: number;
   /**
@@ -95,6 +109,20 @@ export interface TunnelState {
   readonly problem?: string;
   /** How to take back all that was changed, in the order of the changes. */
   readonly undo: readonly UndoStep[];
+}
+
+/** All that goes through a tunnel: what was named, and what `-N` chose. */
+export function routesOf(
+  { routes, found }: Pick<TunnelState, "routes" | "found">,
+): string[] {
+  return [...routes, ...found?.routes ?? []];
+}
+
+/** All parts of a tunnel's routes that are not the tunnel's. */
+export function excludedOf(
+  { exclude, found }: Pick<TunnelState, "exclude" | "found">,
+): string[] {
+  return [...exclude, ...found?.exclude ?? []];
 }
 
 /** The parts of a value that are checked one by one. */
@@ -143,6 +171,15 @@ const CHECKS: Readonly<
   ipv6: (value) => (IPV6_MODES as readonly unknown[]).includes(value),
   pair6: optional((value) => isText(value) && parsePair6(value) !== undefined),
   fallback: (value) => typeof value === "boolean",
+  autoNets: (value) => typeof value === "boolean",
+  found: optional((value) => {
+    const { routes, exclude } = (value ?? {}) as Fields;
+    return [routes, exclude].every((list) =>
+      isTexts(list) &&
+      list.every((text) => text !== "default" && accepted(parseRoute)(text))
+    );
+  }),
+  nat: (value) => typeof value === "boolean",
   mtu: isCount,
   slot: isCount,
   phase: (value) =>

@@ -5,16 +5,19 @@
  * @module
  */
 import { parseRoute } from "./address.ts";
+import { addNetworks, NETWORKS, wantsNetworks } from "./auto_nets.ts";
 import type { Runner } from "./command.ts";
 import { configure, keepOutside } from "./configure.ts";
 import { chooseResolvers, resolverParts, withResolvers } from "./dns.ts";
 import { guardNames, setResolvers } from "./dns_set.ts";
+import { warnIfNotForwarding } from "./forwarding.ts";
 import { inspect, serverOf } from "./inspect.ts";
 import type { Journal } from "./journal.ts";
 import type { Keeper } from "./keeper.ts";
 import { makeDevice } from "./make_device.ts";
 import type { Log } from "./log.ts";
 import { type Pair, parsePair6 } from "./pair.ts";
+import { NAT } from "./remote_nat.ts";
 import {
   newToken,
   remoteCommand,
@@ -23,7 +26,7 @@ import {
 } from "./remote_script.ts";
 import { type Carrier, carry } from "./session.ts";
 import { sessionArgv, type SshConfig } from "./ssh.ts";
-import type { Server } from "./state.ts";
+import { routesOf, type Server } from "./state.ts";
 import type { Flow, TunnelContext, TunnelPlugin } from "./tunnel.ts";
 import { asUser, identity, loginHints } from "./user.ts";
 
@@ -98,7 +101,7 @@ async function bringUpWith(
   const { journal, plugin, resume, runner, signal } = request;
   const { device, mtu, user } = journal.state;
   const ipv6 = journal.state.pair6 !== undefined;
-  const routes = journal.state.routes.map(parseRoute);
+  const routes = routesOf(journal.state).map(parseRoute);
   let carrier: Carrier | undefined;
   const servers = new Map<Keeper | undefined, Promise<Server | undefined>>();
   const flows: Flow[] = [];
@@ -123,16 +126,16 @@ async function bringUpWith(
   }
   signal.throwIfAborted();
   const keeper = (carrier as Carrier | undefined)?.keeper;
-  const server = servers.get(keeper) ?? inspect(request, routes, keeper);
+  const server =
+    await (servers.get(keeper) ?? inspect(request, routes, keeper));
   const resolvers = chooseResolvers(request, tunnel.remote);
   await guardNames(request);
-  await configure(
-    request,
-    tunnel,
-    withResolvers(routes, resolvers, journal.state),
-    await server,
-    flows,
-  );
+  const named = wantsNetworks(journal.state)
+    ? await addNetworks(request, tunnel.remote, server)
+    : routes;
+  const all = withResolvers(named, resolvers, journal.state);
+  if (!resume) warnIfNotForwarding(all, tunnel.remote, server, request.log);
+  await configure(request, tunnel, all, server, flows);
   if (resolvers !== undefined) await setResolvers(request, resolvers);
   signal.throwIfAborted();
   return keeper;
@@ -176,7 +179,11 @@ function pluginContext(
       )),
     ssh(options, script, pairs = request.pairs) {
       const { resume, verbose: trace } = request;
-      const parts = resolverParts(journal.state);
+      const parts = [
+        ...resolverParts(journal.state),
+        ...journal.state.nat ? [NAT] : [],
+        ...wantsNetworks(journal.state) ? [NETWORKS] : [],
+      ];
       const remote: RemoteRequest = {
         ...{ token: newToken(), mtu, pairs, pair6, resume, trace, parts },
       };
@@ -200,6 +207,7 @@ function pluginContext(
           pair: remote.pairs[0]!,
           ipv6: remote.pair6 === undefined ? "none" : "way",
           told: Object.fromEntries(keys.map((key) => [key, `(its ${key})`])),
+          ...{ networks: [], forwarding: {} },
         };
       }
       const carrier = await carry(argv, {

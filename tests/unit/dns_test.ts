@@ -51,7 +51,13 @@ function choose(
   } as UpRequest;
   const none = { addresses: [], domains: [], nonsense: [] };
   const chosen = chooseResolvers(request, {
-    ...{ device: "tun0", told: {}, ipv6: more.ipv6 ?? "none" },
+    ...{
+      device: "tun0",
+      told: {},
+      forwarding: {},
+      networks: [],
+      ipv6: more.ipv6 ?? "none",
+    },
     pair: parsePairRequest("10.1.0.1:10.1.0.2") as Pair,
     ...(told && { resolvers: { ...none, ...told } }),
   });

@@ -1,4 +1,5 @@
 import { assert, assertEquals, assertMatch, assertThrows } from "@std/assert";
+import { formatPrefix } from "../../lib/address.ts";
 import { ExitCode, PvpnError } from "../../lib/errors.ts";
 import { formatPair, type Pair, parsePairRequest } from "../../lib/pair.ts";
 import {
@@ -153,6 +154,29 @@ Deno.test("RemoteReader does not keep what a server repeats without end", () => 
     for (let i = 0; i < 10_000; i++) reader.read(`pvpn-0123 k${letters(i)}=v`);
   }, PvpnError);
   assertEquals(error.code, ExitCode.server);
+});
+
+Deno.test("RemoteReader parses whether the server forwards, and what it reaches", () => {
+  const read = (...lines: string[]) =>
+    readAll(...GOOD, ...lines) as RemoteFacts;
+  assertEquals(read().forwarding, {});
+  assertEquals(read("forwarding=0").forwarding, { 4: false });
+  const both = read("forwarding6=0", "forwarding=1").forwarding;
+  assertEquals(both, { 4: true, 6: false });
+  for (const value of ["", "2", "yes", "01", " 1"]) {
+    refusal(...GOOD, `forwarding=${value}`);
+    refusal(...GOOD, `forwarding6=${value}`);
+  }
+  const { networks } = read("network=10.1.0.0/16", "network=192.0.2.9");
+  assertEquals(networks.map(formatPrefix), ["10.1.0.0/16", "192.0.2.9/32"]);
+  for (
+    const value of [
+      ...["", "default", "10.0.0.0/33", "10.0.0.0/8;id", "$(id)", "10.0/8"],
+      ...["10.0.0.0/8 x", "::g", "throw 10.0.0.0/8", "0x7f.0.0.1", "1.2.3.4/"],
+    ]
+  ) {
+    refusal(...GOOD, `network=${value}`);
+  }
 });
 
 Deno.test("RemoteReader takes a list's key again and again, but not for ever", () => {

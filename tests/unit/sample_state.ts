@@ -8,6 +8,7 @@ import type { TunnelState } from "../../lib/state.ts";
 export const REQUEST: ConnectRequest = {
   ...{ type: "ppp", host: "h", sshArgs: [], routes: [], exclude: [] },
   ...{ ipv6: "tunnel", fallback: false, foreground: false },
+  ...{ autoNets: false, nat: false },
   pair: { local: "any", peer: "any" },
 };
 
@@ -22,6 +23,7 @@ export const REMOTE: RemoteRequest = {
 export const NEW: TunnelState = {
   ...{ version: 1, device: "tun0", type: "ssh-3", host: "h", sshArgs: [] },
   ...{ routes: [], exclude: [], ipv6: "tunnel", fallback: false, mtu: 1500 },
+  ...{ autoNets: false, nat: false },
   ...{ slot: 0, phase: "connecting", reconnects: 0, undo: [] },
 };
 
@@ -37,6 +39,9 @@ export const STATE: TunnelState = {
   ipv6: "tunnel",
   pair6: "fd01:203:405::1,fd01:203:405::2",
   fallback: false,
+  autoNets: true,
+  found: { routes: ["10.9.0.0/16"], exclude: ["10.9.1.0/24"] },
+  nat: true,
   mtu: 1500,
   slot: 3,
   phase: "up",
