@@ -28,6 +28,9 @@ const LAB: LabOptions = {
 /** What `pvpn ...` stands for: what somebody wants, and has read of before. */
 const ANYTHING = "-t ssh-3 root@work 192.168.0.0/16";
 
+/** What tests/vm/systemd_test.ts does: there is no systemd in these machines. */
+const SYSTEMCTL = /^systemctl enable --now (\S+)$/;
+
 const read = (path: string) =>
   Deno.readTextFile(new URL(`../../${path}`, import.meta.url));
 
@@ -134,13 +137,31 @@ labTest("pvpn(8): what is shown to be typed works as shown", async (lab) => {
   const text = profile.lines.join("\n") + "\n";
   await lab.client.writeFile("/etc/pvpn/work.conf", text);
   const sessions = literals.filter((literal) => literal !== profile)
-    .map(({ lines }) => stepsOf(lines))
+    .map(({ lines }) =>
+      stepsOf(lines).filter((step) => !SYSTEMCTL.test(step.command))
+    )
     .filter((steps) => steps.length > 0);
   await followAll(lab, sessions);
   const examples = literals.filter(({ section }) => section === "EXAMPLES");
   assert(examples.length >= 4);
   for (const { lines } of examples) assert(stepsOf(lines).length > 0, lines[0]);
 }, LAB);
+
+Deno.test("pvpn(8): the services that it enables can be enabled", async () => {
+  const steps = literalsOf(await read("man/pvpn.8"))
+    .flatMap(({ lines }) => stepsOf(lines));
+  const units = steps.flatMap(({ command }) =>
+    SYSTEMCTL.exec(command)?.[1] ?? []
+  );
+  assert(units.length > 0);
+  for (const unit of units) {
+    const file = `${unit.replace(/@.*/, "@")}.service`;
+    assertStringIncludes(
+      await read(`contrib/systemd/${file}`),
+      "\n[Install]\n",
+    );
+  }
+});
 
 Deno.test("README.md: its other blocks are targets of the Makefile", async () => {
   const makefile = await read("Makefile");

@@ -25,10 +25,11 @@ export function stepsOf(lines: readonly string[]): Step[] {
   return steps;
 }
 
-/** The code blocks of Markdown, as lines. */
+/** The code blocks of Markdown that are in no language, as lines. */
 export function blocksOf(markdown: string): string[][] {
-  const blocks = markdown.matchAll(/^```\w*\n([^]*?)^```$/gm);
-  return [...blocks].map(([, text = ""]) => text.trimEnd().split("\n"));
+  const blocks = markdown.matchAll(/^```(\w*)\n([^]*?)^```$/gm);
+  return [...blocks].filter(([, language]) => !language)
+    .map(([, , text = ""]) => text.trimEnd().split("\n"));
 }
 
 /** The code within Markdown's text that a pattern matches, each on one line. */

@@ -16,10 +16,13 @@ Deno.test("stepsOf() tells commands from what they print", () => {
 });
 
 Deno.test("blocksOf() and literalsOf() find what is set in type", () => {
-  assertEquals(blocksOf("a\n```\n$ b\nc\n```\nd `e`\n```sh\nf\n```\n"), [
-    ["$ b", "c"],
-    ["f"],
-  ]);
+  assertEquals(
+    blocksOf("a\n```\n$ b\nc\n```\nd `e`\n```ts\nf\n```\n```\ng\n```\n"),
+    [
+      ["$ b", "c"],
+      ["g"],
+    ],
+  );
   const page =
     ".Sh A\nx\n.Dl # b \\-c\n.Sh D E\n.Bd -literal -offset indent\n" +
     "$ f\n\\&.g\n.Ed\ny\n";
