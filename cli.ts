@@ -105,6 +105,14 @@ function pointingToCheck(
   ], { cause: error });
 }
 
+/** The columns of the terminal on which steps are shown, if there is one. */
+function progressColumns({ action }: Command): number | undefined {
+  const shown = action === "connect" || action === "check";
+  if (!shown || !Deno.stderr.isTerminal()) return undefined;
+  if (Deno.env.get("TERM") === "dumb") return undefined;
+  return Deno.consoleSize().columns || 80; // 0 where nobody has set it
+}
+
 async function run(
   { command, debug }: CommandLine,
   more: readonly TunnelPlugin[],
@@ -172,6 +180,7 @@ async function run(
         });
       const { device } = connected.journal.state;
       if (dry) return;
+      log.step?.();
       const up = () => print(`${device} connected\n`);
       if (command.request.foreground) return await hold(connected, env, up);
       try {
@@ -199,12 +208,16 @@ export async function main(
   args: readonly string[],
   more: readonly TunnelPlugin[] = [],
 ): Promise<ExitCode> {
-  let log = stderrLog({ debug: false });
+  let log: Log = stderrLog({ debug: false });
   try {
     const line = parseCommandLine(args, Deno.env.get("SSH_ARGS"));
-    log = stderrLog({ debug: line.debug });
+    log = stderrLog({
+      ...{ debug: line.debug, quiet: line.quiet },
+      columns: progressColumns(line.command),
+    });
     return await run(line, more, log) ?? ExitCode.ok;
   } catch (error) {
+    log.step?.();
     if (error instanceof PvpnError) {
       log.error(error.message);
       for (const hint of error.hints) log.hint(hint);

@@ -112,6 +112,7 @@ export async function check(
   const wanted = plugins.flatMap((plugin) =>
     (plugin.remoteChecks?.(options) ?? []).map((check) => ({ plugin, check }))
   );
+  env.log.step?.("looking at this machine");
   const local = await localFacts(env);
   const rows = [
     ...localRows(local, user, Deno.uid() === 0),
@@ -133,6 +134,7 @@ export async function check(
       });
     }
   }
+  env.log.step?.();
   const types = plugins.map(({ type }) => {
     const missing = rows.filter((row) =>
       row.required && row.status === "missing" &&

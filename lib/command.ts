@@ -6,7 +6,7 @@
  * @module
  */
 import { ExitCode, PvpnError } from "./errors.ts";
-import type { Log } from "./log.ts";
+import { elapsed, type Log } from "./log.ts";
 import { pasteable, quoteAll } from "./quote.ts";
 
 /** The programs that the core runs; `plugins` declare theirs. */
@@ -185,7 +185,7 @@ export class SystemRunner implements Runner {
 
   /** See {@linkcode Runner.query}. */
   async query(argv: Argv, options: RunOptions = {}): Promise<CommandOutput> {
-    this.#log.debug("+ " + pasteable(argv, options.input));
+    this.#log.debug("+ " + pasteable(argv, options.input, elapsed()));
     const child = this.#spawn(argv, options.input === undefined);
     const written = options.input === undefined
       ? Promise.resolve()
@@ -210,7 +210,7 @@ export class SystemRunner implements Runner {
 
   /** See {@linkcode Runner.start}. */
   start(argv: Argv): RunningCommand {
-    this.#log.debug("+ " + pasteable(argv));
+    this.#log.debug("+ " + pasteable(argv, undefined, elapsed()));
     const child = this.#spawn(argv, false);
     const stdin = child.stdin.getWriter();
     // The status is read by nobody: keepers say it themselves.

@@ -46,6 +46,8 @@ export interface CommandLine {
   readonly command: Command;
   /** `-d`. */
   readonly debug: boolean;
+  /** `-q`; `-d` says more. */
+  readonly quiet: boolean;
 }
 
 // The smallest MTU that IPv4 hosts must take (RFC 791), and the largest frame
@@ -113,9 +115,9 @@ export function parseCommandLine(
     const option = OPTIONS.find((o) => o.long === long)!;
     throw new UsageError(`${flag(option)} needs its value: ${option.value}`);
   };
-  const debug = values.debug === true;
+  const [debug, quiet] = [values.debug === true, values.quiet === true];
   for (const action of ["help", "version"] as const) {
-    if (values[action] === true) return { command: { action }, debug };
+    if (values[action] === true) return { command: { action }, debug, quiet };
   }
   const none = (why: string) => {
     const option = OPTIONS.find(({ group, long }) =>
@@ -128,7 +130,7 @@ export function parseCommandLine(
   const [json, watch] = [values.json === true, values.watch === true];
   if (values.list === true) {
     none("--list takes no argument");
-    return { command: { action: "list", json, watch }, debug };
+    return { command: { action: "list", json, watch }, debug, quiet };
   }
   const checking = values.check === true;
   if (watch || json && !checking) {
@@ -140,7 +142,7 @@ export function parseCommandLine(
   for (const action of ["recover", "types"] as const) {
     if (values[action] !== true) continue;
     none(`--${action} takes no argument`);
-    return { command: { action }, debug };
+    return { command: { action }, debug, quiet };
   }
   for (const action of ["stop", "reconnect"] as const) {
     const given = value(action);
@@ -153,8 +155,8 @@ export function parseCommandLine(
       );
     }
     return action === "stop"
-      ? { command: { action, device: given || undefined }, debug }
-      : { command: { action, device: given }, debug };
+      ? { command: { action, device: given || undefined }, debug, quiet }
+      : { command: { action, device: given }, debug, quiet };
   }
   const profile = words[0]?.startsWith("@")
     ? profiles(words[0].slice(1))
@@ -204,10 +206,10 @@ export function parseCommandLine(
       ...(type === undefined ? {} : { type }),
       ...(sshUser === undefined ? {} : { sshUser }),
     };
-    return { command: { action: "check", request: check, json }, debug };
+    return { command: { action: "check", request: check, json }, debug, quiet };
   }
   const dryRun = values["dry-run"] === true;
-  return { command: { action: "connect", request, dryRun }, debug };
+  return { command: { action: "connect", request, dryRun }, debug, quiet };
 }
 
 /** Refuses what cannot be meant together. */

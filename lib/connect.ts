@@ -143,6 +143,7 @@ export async function connect(
         "--allow-fallback says",
     );
   }
+  if (!runner.dry) log.step?.("looking at this machine");
   const { plugin, file } = await env.registry.find(request.type);
   const mtu = request.mtu ?? plugin.mtu ?? DEFAULT_MTU;
   const user = await findUser(request.sshUser, env.caller, runner);

@@ -21,6 +21,11 @@ export interface Log {
   error(message: string): void;
   /** What to do or type next. */
   hint(message: string): void;
+  /**
+   * What is being done now, in place of what was done before; without a text,
+   * nothing that is worth telling. Shown on a terminal only.
+   */
+  step?(text?: string): void;
 }
 
 // C0 without tab and newline, DEL, C1, and the characters that change the
@@ -39,14 +44,36 @@ export function printable(text: string): string {
   return text.replace(CONTROL_REGEXP, "?");
 }
 
+// To the start of the line, and erase it (ECMA-48 EL).
+const CLEAR_LINE = "\r\x1b[K";
+
+/** The time since the program's start, for what `-d` prints. */
+export function elapsed(): string {
+  return `${(performance.now() / 1000).toFixed(3)} s`;
+}
+
 class StderrHandler extends BaseHandler {
   readonly #encoder = new TextEncoder();
+  #step = "";
 
   override log(message: string): void {
+    // A step gives way to what is said, and stands below it.
+    const clear = this.#step === "" ? "" : CLEAR_LINE;
+    this.#write(`${clear}${message}\n${this.#step}`);
+  }
+
+  /** Shows a step in the place of the one before; none without a text. */
+  step(text: string): void {
+    if (text === this.#step) return;
+    this.#write((this.#step === "" ? "" : CLEAR_LINE) + text);
+    this.#step = text;
+  }
+
+  #write(text: string): void {
     try {
       // stderr is unbuffered, as it is in C: what was said is out, even if
       // the next thing is a SIGKILL.
-      writeAllSync(this.#encoder.encode(message + "\n"));
+      writeAllSync(this.#encoder.encode(text));
     } catch {
       // Its reader has gone (`pvpn ... 2>&1 | head`), or its disk is full:
       // there is nobody to tell. The work, and above all its undo, goes on.
@@ -60,25 +87,46 @@ function writeAllSync(bytes: Uint8Array): void {
   }
 }
 
-/**
- * A log that writes to stderr.
- *
- * @param options `debug`: also shows every command that is run.
- */
-export function stderrLog(options: { debug: boolean }): Log {
-  const level = options.debug ? "DEBUG" : "INFO";
+/** How much {@linkcode stderrLog} says. */
+export interface StderrOptions {
+  /** Also every command that is run. */
+  readonly debug: boolean;
+  /** Only errors, and what to do about them. */
+  readonly quiet?: boolean;
+  /** The columns of the terminal on which steps are shown; none, without. */
+  readonly columns?: number | undefined;
+}
+
+/** A log that writes to stderr. */
+export function stderrLog(options: StderrOptions): Log {
+  const { debug, quiet = false, columns } = options;
+  const level = debug ? "DEBUG" : quiet ? "ERROR" : "INFO";
   const formatter = (record: { msg: string }) => record.msg;
-  const logger = new Logger("pvpn", level, {
-    handlers: [new StderrHandler(level, { formatter })],
-  });
+  const handler = new StderrHandler(level, { formatter });
+  const logger = new Logger("pvpn", level, { handlers: [handler] });
+  // A hint belongs to what was said before it.
+  let failed = false;
   const lines = (prefix: string, text: string) =>
     text.split("\n").map((line) => prefix + printable(line)).join("\n");
   return {
     debug: (message) => void logger.debug(lines("", message)),
     info: (message) => void logger.info(lines("pvpn: ", message)),
     warn: (message) => void logger.warn(lines("pvpn: warning: ", message)),
-    error: (message) => void logger.error(lines("pvpn: error: ", message)),
-    hint: (message) => void logger.info(lines("pvpn: hint: ", message)),
+    error(message) {
+      failed = true;
+      logger.error(lines("pvpn: error: ", message));
+    },
+    hint(message) {
+      const text = lines("pvpn: hint: ", message);
+      if (failed) logger.error(text);
+      else logger.info(text);
+    },
+    step(text) {
+      if (columns === undefined || debug || quiet) return;
+      const line = text === undefined ? "" : `pvpn: ${printable(text)} ...`;
+      // One that breaks could not be cleared.
+      handler.step(line.slice(0, Math.max(columns - 1, 0)));
+    },
   };
 }
 

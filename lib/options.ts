@@ -177,6 +177,12 @@ export const OPTIONS: readonly Option[] = [
     group: "tunnels",
   },
   {
+    long: "quiet",
+    short: "q",
+    help: "say nothing but errors, and what was asked for",
+    group: "general",
+  },
+  {
     long: "debug",
     short: "d",
     help: "print every command that is run, on both ends",

@@ -28,12 +28,19 @@ export function quoteAll(argv: readonly string[]): string {
 /**
  * A command line that could be pasted and is meant to be read: a word of many
  * lines stands as a here-document, so that it is not quoted twice.
+ *
+ * @param comment What is said of it, as a shell's comment.
  */
-export function pasteable(argv: readonly string[], input?: string): string {
+export function pasteable(
+  argv: readonly string[],
+  input?: string,
+  comment = "",
+): string {
   const words = argv.map((word) =>
     word.includes("\n") ? `"$(cat <<'END'\n${word}\nEND\n)"` : quote(word)
   );
+  const note = comment === "" ? "" : `  # ${comment}`;
   const line = words.join(" ");
-  if (input === undefined) return line;
-  return `${line} <<'END'\n${input.replace(/\n$/, "")}\nEND`;
+  if (input === undefined) return line + note;
+  return `${line} <<'END'${note}\n${input.replace(/\n$/, "")}\nEND`;
 }

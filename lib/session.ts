@@ -8,7 +8,7 @@ import type { Argv, Runner } from "./command.ts";
 import { ExitCode, PvpnError } from "./errors.ts";
 import type { Journal } from "./journal.ts";
 import { Keeper, type KeeperOptions } from "./keeper.ts";
-import type { Log } from "./log.ts";
+import { elapsed, type Log } from "./log.ts";
 import { type RemoteFacts, RemoteReader } from "./remote.ts";
 import { type RemoteRequest, type RemoteScript } from "./remote_script.ts";
 import { explainSshFailure, findCause } from "./ssh_failure.ts";
@@ -107,6 +107,7 @@ export async function converse<Facts extends object>(
     if (done.status === "rejected") throw done.reason;
     await journal.record({ kind: "process", ...value.id });
     signal.throwIfAborted();
+    context.log.step?.();
     await value.go();
     return { keeper: value, facts: await ready(value, context, reader) };
   } catch (error) {
@@ -214,8 +215,10 @@ async function ready<Facts extends object>(
     if (!authenticated && line.startsWith("Authenticated to ")) {
       authenticated = true;
       deadline.set(READY_DEADLINE, () => lateReady(host));
+      context.log.step?.(`setting up the end of ${host}`);
       context.authenticated(keeper);
     }
+    if (!authenticated) tellStep(line, context);
     show(line, context);
     // With a tunnel open, ssh stays when the server's command has ended. What
     // that printed may come behind its status.
@@ -229,9 +232,22 @@ async function ready<Facts extends object>(
   );
 }
 
+/**
+ * From when there is a connection until the login is done, ssh may ask on the
+ * terminal, which is all ssh's then; with a proxy, at any time.
+ */
+function tellStep(line: string, { log, host }: SessionContext): void {
+  if (line.startsWith("debug1: Connecting to ")) {
+    log.step?.(`connecting to ${host}`);
+  } else if (line.startsWith("debug1: Connection established")) log.step?.();
+}
+
 function show(line: string, context: SessionContext): void {
   const { log, verbose, chatter } = context;
-  if (verbose) return log.debug(line);
+  if (verbose) {
+    const ran = line.startsWith("+ server: ");
+    return log.debug(ran ? `${line}  # ${elapsed()}` : line);
+  }
   if (DEBUG_REGEXP.test(line) || chatter?.test(line) || !line.trim()) return;
   // Marked, or a server could speak as pvpn.
   log.info(line.startsWith("ssh: ") ? line : `ssh: ${line}`);

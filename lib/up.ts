@@ -74,6 +74,8 @@ export async function bringUp(request: UpRequest): Promise<Keeper | undefined> {
     // What goes on beside this would change something after the undo.
     await work.ended();
     throw error;
+  } finally {
+    request.log.step?.();
   }
 }
 
@@ -129,6 +131,7 @@ async function bringUpWith(
   const server =
     await (servers.get(keeper) ?? inspect(request, routes, keeper));
   const resolvers = chooseResolvers(request, tunnel.remote);
+  request.log.step?.("setting up this end");
   await guardNames(request);
   const named = wantsNetworks(journal.state)
     ? await addNetworks(request, tunnel.remote, server)

@@ -2,7 +2,7 @@
 # shellcheck shell=bash
 
 # >>> tools/completions.ts options
-_pvpn_options='-t --type -i --ip -s --first-ssh-hop -D --inherit-dns --dns --dns-domain --ssh-user -x --exclude --ipv6 --allow-fallback --mtu -N --auto-nets --nat -f --foreground -n --dry-run -S --stop -l --list --watch --json --check --recover --types -d --debug -h --help -v --version'
+_pvpn_options='-t --type -i --ip -s --first-ssh-hop -D --inherit-dns --dns --dns-domain --ssh-user -x --exclude --ipv6 --allow-fallback --mtu -N --auto-nets --nat -f --foreground -n --dry-run -S --stop -l --list --watch --json --check --recover --types -q --quiet -d --debug -h --help -v --version'
 # Those whose value is the next word.
 _pvpn_with_value=' -t --type -i --ip -s --first-ssh-hop --dns --dns-domain --ssh-user -x --exclude --ipv6 --mtu '
 # Those beside which there is no SSH-HOST.

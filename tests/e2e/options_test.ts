@@ -47,7 +47,7 @@ test("-d shows what is run on both ends", async (lab) => {
   const { local, peer } = await tunnel.pair();
   assertMatch(
     stderr,
-    /^\+ ip -4 -batch - <<'END'\ntuntap add dev tun0 /m,
+    /^\+ ip -4 -batch - <<'END' {2}# \d+\.\d{3} s\ntuntap add dev tun0 /m,
   );
   assertMatch(
     stderr,

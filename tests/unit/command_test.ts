@@ -156,9 +156,17 @@ Deno.test("query() shows what it runs as it could be pasted", async () => {
   const runner = new SystemRunner(log);
   await runner.query(["cat", "-", "/dev/null"], { input: "a\n" });
   await runner.change(["printf", "%s", "a b"]);
-  assertEquals(shown, [
-    ...["+ cat - /dev/null <<'END'\na\nEND", "+ printf %s 'a b'"],
+  const untimed = shown.map((text) =>
+    text.replace(/ {2}# \d+\.\d{3} s$/m, "  # TIME")
+  );
+  assertEquals(untimed, [
+    "+ cat - /dev/null <<'END'  # TIME\na\nEND",
+    "+ printf %s 'a b'  # TIME",
   ]);
+  for (const text of shown) {
+    const pasted = await system.query(["sh", "-c", text.slice(2)]);
+    assertEquals(pasted.status, 0);
+  }
 });
 
 Deno.test("start() speaks and listens line by line", async () => {

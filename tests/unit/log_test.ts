@@ -52,9 +52,10 @@ Deno.test("printable() leaves no control character in any text", () => {
 async function written(
   debug: boolean,
   use: string,
+  more = "",
 ): Promise<{ stdout: string; stderr: string }> {
   const code = `import { stderrLog } from ${JSON.stringify(LOG_URL)};
-    const log = stderrLog({ debug: ${debug} });
+    const log = stderrLog({ debug: ${debug}, ${more} });
     ${use}`;
   const { stdout, stderr, success } = await new Deno.Command(Deno.execPath(), {
     args: ["eval", "--quiet", `--config=${CONFIG}`, code],
@@ -84,6 +85,32 @@ Deno.test("stderrLog() marks each line, and writes none of it to stdout", async 
   ]);
   assertEquals(plain, { stdout: "", stderr: SAID });
   assertEquals(verbose, { stdout: "", stderr: "+ ip route\n" + SAID });
+});
+
+Deno.test("stderrLog() says only errors, and what helps, when it is quiet", async () => {
+  const use = 'log.info("a"); log.warn("b"); log.hint("c"); ' +
+    'log.step("d"); log.error("e"); log.hint("f");';
+  const { stderr } = await written(false, use, "quiet: true, columns: 80");
+  assertEquals(stderr, "pvpn: error: e\npvpn: hint: f\n");
+});
+
+Deno.test("stderrLog() rewrites one line with steps, and clears it for what is said", async () => {
+  const use = 'log.step("one"); log.step("one"); log.step("two\\x1b"); ' +
+    'log.info("said"); log.step(); log.step(); log.info("end");';
+  const { stderr } = await written(false, use, "columns: 20");
+  const clear = "\r\x1b[K";
+  assertEquals(
+    stderr,
+    `pvpn: one ...${clear}pvpn: two? ...${clear}pvpn: said\npvpn: two? ...` +
+      `${clear}pvpn: end\n`,
+  );
+  const long = 'log.step("x".repeat(50)); log.step();';
+  const cut = await written(false, long, "columns: 20");
+  assertEquals(cut.stderr, `pvpn: ${"x".repeat(13)}${clear}`);
+  // Nothing of it where there is no terminal, or all else is shown.
+  for (const more of ["", "debug: true, columns: 80"]) {
+    assertEquals((await written(false, long, more)).stderr, "");
+  }
 });
 
 Deno.test("stderrLog() does not mind that nobody reads any more", async () => {
