@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { PACKETS } from "./pump_packets.ts";
 
 // A TUN device whose packets have a virtio_net_hdr in front and may be TCP
 // segments of up to 64 KiB in one (tun.c, IFF_VNET_HDR; virtio 1.2, 5.1.6.2).
@@ -96,74 +97,15 @@ sub prepare {
     or fail("fcntl: $!");
 }
 
-# --- What belongs to the tunnel. ---
-
-my $HEADER = 10;            # struct virtio_net_hdr: flags gso_type hdr_len
-                            # gso_size csum_start csum_offset
-my $LARGEST = $HEADER + 65540;
-my $SEGMENTS = 2048;        # of one frame, at most
-
-sub packed {                # an address, as packets have it
-  my ($text) = @_;
-  return pack "C4", split /\./, $text unless $text =~ /:/;
-  my ($left, $right) = map { [map { hex } split /:/] } split /::/, $text, 2;
-  $right ||= [];
-  return pack "n8", @$left, (0) x (8 - @$left - @$right), @$right;
-}
-my %client = map { packed($_) => 1 } split /,/, $addresses;
-
-# Where packets have the address of the client, in IPv4 and in IPv6, when they
-# come from the device and when they come from the other end.
-my ($out4, $out6, $in4, $in6) = $is_client ? (12, 8, 16, 24) : (16, 24, 12, 8);
-
-# Of a frame that starts at an offset in a buffer; the buffer is not copied.
-sub from_device {
-  my $ip = $_[1] + $HEADER;
-  my $version = vec($_[0], $ip, 8) >> 4;
-  return $version == 4 ? $client{ substr $_[0], $ip + $out4, 4 }
-    : $version == 6 && $client{ substr $_[0], $ip + $out6, 16 };
-}
-
-# What the other end sends may be anything. The kernel looks at the header too,
-# but would write a checksum over a source that was looked at here.
-sub from_peer {
-  my (undef, $at, $length) = @_;
-  return if $length < $HEADER + 20;
-  my ($flags, $type, $size, $start, $offset, $first, $fragment, $protocol) =
-    unpack "C2 x2 v3 C x5 n x C", substr $_[0], $at, $HEADER + 20;
-  my $ip = $at + $HEADER;
-  $length -= $HEADER;
-  my ($version, $headers, $source) = ($first >> 4, 40);
-  if ($version == 4) {
-    $headers = 4 * ($first & 15);
-    return unless $client{ substr $_[0], $ip + $in4, 4 };
-    $source = substr $_[0], $ip + 12, 4 if $is_client;
-    # This network, loopback, multicast, broadcast: RFC 6890.
-    return if $is_client && $source =~ /^[\0\x7f\xe0-\xff]/s;
-  } else {
-    return unless $version == 6 && $length >= 40;
-    return unless $client{ substr $_[0], $ip + $in6, 16 };
-    $source = substr $_[0], $ip + 8, 16 if $is_client;
-    # Loopback, IPv4 in IPv6, link-local, multicast: RFC 4291.
-    return if $is_client && $source =~ /^(?:\0\0|\xfe[\x80-\xbf]|\xff)/s;
-  }
-  return if $is_client && $client{$source};
-  if ($flags & 1) {         # VIRTIO_NET_HDR_F_NEEDS_CSUM
-    return if $start < $headers || $start + $offset + 2 > $length;
-  }
-  return 1 if $type == 0;
-  # VIRTIO_NET_HDR_GSO_TCPV4, VIRTIO_NET_HDR_GSO_TCPV6
-  return unless $flags & 1 && $size && $length / $size <= $SEGMENTS;
-  return $version == 4
-    ? $type == 1 && $protocol == 6 && !($fragment & 0x3fff) : $type == 4;
-}
-
+${PACKETS}
 # --- Frames: 4 bytes of length, then the header and the packet. ---
 
 my $QUEUE = 256 << 10;      # of what waits for room in the pipe, in bytes
 my $READ = 256 << 10;
 # Told before the first frame; what a login shell prints may come before it.
 my $HELLO = "pvpn-gso 1\n";
+# Lengths that are none: "how far are you", and "here".
+my ($ASK, $HERE) = (0, 1);
 
 $SIG{PIPE} = "IGNORE";
 my $tun = attach();
@@ -171,6 +113,68 @@ start_ssh() if $is_client;
 prepare($_) for $in, $out;
 my ($got, $send) = ("", $is_client ? "" : $HELLO);
 my $greeted = !$is_client;
+
+# --- How much may be under way. ---
+
+# ssh, its window and its socket take megabytes: seconds, where a line is slow.
+# So each end asks now and then how far the other is, and lets no more be under
+# way than keeps the line busy for a moment longer than an answer takes.
+my ($LEAST, $MOST) = (16 << 10, 8 << 20);
+my $DELAY = 0.05;           # of that moment, in seconds; the clock has 0.01
+my ($window, $sent, $there) = (256 << 10, 0, 0);
+my ($hold, $limited, $judged, $base, $worse) = ("", 0, 0, 1e9, 0);
+my @asked;                  # [how much was sent, when]
+
+open my $uptime, "<", "/proc/uptime" or fail("/proc/uptime: $!");
+sub now {
+  sysseek $uptime, 0, 0;
+  sysread $uptime, my $text, 32;
+  return (split " ", $text)[0];
+}
+
+sub ask {
+  $send .= pack "N", $ASK;
+  push @asked, [$sent, now()];
+}
+
+sub answered {
+  my $asked = shift @asked or fail("the other end answers what nobody asked");
+  $there = $asked->[0];
+  my $time = now() - $asked->[1];
+  $base = $time if $time < $base;
+  return if $there < $judged;             # sent before the last change
+  if ($time > $base + $DELAY + $base / 4) {
+    # Less under way takes less time, or it is others that fill the line.
+    if ($worse && $time > 0.8 * $worse) { ($base, $worse) = ($time, 0) }
+    else {
+      my $part = ($base + $DELAY / 2) / $time;
+      $window *= $part < 0.5 ? 0.5 : $part;
+      $window = $LEAST if $window < $LEAST;
+      $worse = $time;
+    }
+  } else {
+    $worse = 0;
+    return unless $limited;
+    $window *= $time > $base + $DELAY / 2 ? 1.25 : 2;
+    $window = $MOST if $window > $MOST;
+  }
+  ($judged, $limited) = ($sent, 0);
+}
+
+sub has_room { length $send < $QUEUE && $sent - $there < $window }
+
+sub admitted {              # a frame of so many bytes
+  $sent += $_[0];
+  ask() if $sent - (@asked ? $asked[-1][0] : $there) >= $window / 4;
+}
+
+sub admit_held {
+  while (length $hold && has_room()) {
+    my $size = 4 + unpack "N", $hold;
+    $send .= substr $hold, 0, $size, "";
+    admitted($size);
+  }
+}
 
 sub greet {
   my $at = index $got, $HELLO;
@@ -181,6 +185,7 @@ sub greet {
   substr $got, 0, $at + length $HELLO, "";
   1 while sysread($tun, my $old, $LARGEST);   # what waited for the connection
   report("ready");
+  ask();
   return $greeted = 1;
 }
 
@@ -194,6 +199,11 @@ sub receive {
   my $at = 0;
   while (length($got) - $at >= 4) {
     my $length = unpack "N", substr $got, $at, 4;
+    if ($length <= $HERE) {
+      $at += 4;
+      if ($length == $HERE) { answered() } else { $send .= pack "N", $HERE }
+      next;
+    }
     fail("the other end sent a frame of $length bytes")
       if $length <= $HEADER || $length > $LARGEST;
     last if length($got) - $at < 4 + $length;
@@ -202,18 +212,36 @@ sub receive {
     $at += 4 + $length;
   }
   substr $got, 0, $at, "";
+  fail("the other end asks without end") if length $send > 4 * $QUEUE;
+}
+
+# Reads a frame to the end of a buffer; its size, nothing where there is none.
+sub read_frame {
+  my $at = length $_[0];
+  my $n = sysread $tun, $_[0], $LARGEST, $at + 4;
+  if (!$n) {
+    substr $_[0], $at, 4, "" if length $_[0] > $at;
+    fail("$device: $!") unless $!{EAGAIN};
+    return;
+  }
+  if (from_device($_[0], $at + 4)) { substr $_[0], $at, 4, pack "N", $n }
+  else { substr $_[0], $at, 4 + $n, "" }
+  return 4 + $n;
 }
 
 sub take {
-  while ((my $at = length $send) < $QUEUE) {
-    my $n = sysread $tun, $send, $LARGEST, $at + 4;
-    if (!$n) {
-      substr $send, $at, 4, "" if length $send > $at;
-      fail("$device: $!") unless $!{EAGAIN};
-      return;
-    }
-    if (from_device($send, $at + 4)) { substr $send, $at, 4, pack "N", $n }
-    else { substr $send, $at, 4 + $n, "" }
+  for (1 .. 256) {          # or what comes in would have to wait
+    if (!length $hold && has_room()) {
+      my $before = length $send;
+      read_frame($send) or return;
+      admitted(length($send) - $before) if length $send > $before;
+    } elsif ($sent - $there >= $window) {
+      $limited = 1;
+      # What has no room is dropped, as by any line that is full.
+      my $before = length $hold;
+      read_frame($hold) or return;
+      substr $hold, $before, length $hold, "" if $before > $window / 2;
+    } else { return }
   }
 }
 
@@ -224,6 +252,7 @@ sub pass_on {
 }
 
 report("device", $device) unless $is_client;
+ask() unless $is_client;
 $0 = "pvpn-pump $device";
 
 sub only { my $bits = ""; vec($bits, fileno $_, 1) = 1 for @_; return $bits }
@@ -232,11 +261,13 @@ my $always = $is_client ? only($in, \*STDIN) : only($in);
 my $with_tun = $always | only($tun);
 my $writable = only($out);
 while (1) {
+  # Where the pipe is full, what comes waits in the queue of the device.
   my $reading = $greeted && length $send < $QUEUE ? $with_tun : $always;
   my $writing = length $send ? $writable : undef;
   next if select($reading, $writing, undef, undef) < 0;
   if ($is_client && vec $reading, 0, 1) { kill TERM => $ssh; finish() }
   receive() if vec $reading, fileno $in, 1;
+  admit_held() if length $hold;
   take() if vec $reading, fileno $tun, 1;
   pass_on() if length $send;
 }

@@ -2,7 +2,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { PUMP } from "../../plugins/pump.ts";
 import { deadline } from "../lab/deadline.ts";
-import { echo, frame, FrameReader, ipv4 } from "../lab/frames.ts";
+import { echo, frame, FrameReader, HERE, ipv4, length } from "../lab/frames.ts";
 import type { Lab, Node } from "../lab/lab.ts";
 import { eventually } from "./running.ts";
 
@@ -29,6 +29,8 @@ export class Peer implements AsyncDisposable {
   readonly #writer: WritableStreamDefaultWriter<Uint8Array>;
   /** What it sends. */
   readonly frames: FrameReader;
+  /** Whether it tells the pump how far it is. */
+  willing = true;
   /** What came before the answers that were waited for. */
   readonly others: Uint8Array[] = [];
   /** The pump's device. */
@@ -41,7 +43,9 @@ export class Peer implements AsyncDisposable {
     readonly addresses: readonly [mine: string, its: string],
   ) {
     this.#writer = child.stdin.getWriter();
-    this.frames = new FrameReader(child.stdout);
+    this.frames = new FrameReader(child.stdout, async () => {
+      if (this.willing) await this.send(length(HERE));
+    });
     this.#reading = (async () => {
       const text = child.stderr.pipeThrough(new TextDecoderStream());
       for await (const part of text) this.#errors += part;

@@ -10,6 +10,11 @@ export interface Header {
   offset?: number;
 }
 
+/** What stands where a length would: how far are you? */
+export const ASK = 0;
+/** And the answer. */
+export const HERE = 1;
+
 /** The length of {@linkcode Header} in a frame. */
 export const HEADER = 10;
 
@@ -122,9 +127,17 @@ export function ipv6(
 export class FrameReader {
   #bytes: Uint8Array = new Uint8Array();
   readonly #reader: ReadableStreamDefaultReader<Uint8Array>;
+  readonly #asked: () => Promise<void>;
+  /** How often it was told how far the pump is. */
+  answers = 0;
 
-  constructor(stream: ReadableStream<Uint8Array>) {
+  /** `asked` is called when the pump asks how far this end is. */
+  constructor(
+    stream: ReadableStream<Uint8Array>,
+    asked: () => Promise<void>,
+  ) {
     this.#reader = stream.getReader();
+    this.#asked = asked;
   }
 
   /** The next bytes; `undefined` where it ends before. */
@@ -139,12 +152,25 @@ export class FrameReader {
     return bytes;
   }
 
-  /** The packet of the next frame; `undefined` where there is none. */
+  /** The next packet or answer; `undefined` where there is none. */
+  async next(): Promise<Uint8Array | "here" | undefined> {
+    while (true) {
+      const first = await this.bytes(4);
+      if (first === undefined) return undefined;
+      const size = new DataView(first.buffer).getUint32(0);
+      if (size === HERE) return "here";
+      if (size === ASK) await this.#asked();
+      else return (await this.bytes(size))?.slice(HEADER);
+    }
+  }
+
+  /** The next packet; `undefined` where there is none. */
   async packet(): Promise<Uint8Array | undefined> {
-    const first = await this.bytes(4);
-    if (first === undefined) return undefined;
-    const size = new DataView(first.buffer).getUint32(0);
-    return (await this.bytes(size))?.slice(HEADER);
+    while (true) {
+      const next = await this.next();
+      if (next !== "here") return next;
+      this.answers++;
+    }
   }
 
   /** Reads no more. */
