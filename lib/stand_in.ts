@@ -44,7 +44,7 @@ export class StandIn {
     if (id === undefined) {
       throw new PvpnError(ExitCode.unexpected, "sh did not start");
     }
-    return new StandIn(process, id, lines.next().then(() => {}));
+    return new StandIn(process, id, ended(lines, process.stderr));
   }
 
   /** Lets it go: it ends. */
@@ -52,4 +52,13 @@ export class StandIn {
     await this.#process.release();
     await this.ended;
   }
+}
+
+/** Reads all that it says, nothing, so that no pipe stays open. */
+async function ended(
+  stdout: AsyncIterator<string>,
+  stderr: AsyncIterable<string>,
+): Promise<void> {
+  while (!(await stdout.next()).done);
+  for await (const _ of stderr);
 }

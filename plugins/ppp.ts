@@ -152,14 +152,12 @@ $calm true 2>/dev/null || calm=
   echo "pppd: $line"
 done >&2`.trim();
 
-async function isThere(path: string): Promise<boolean> {
-  try {
-    await Deno.lstat(path);
-    return true;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return false;
-    throw error;
-  }
+async function isThere(
+  path: string,
+  { query }: TunnelContext,
+): Promise<boolean> {
+  const argv = ["sh", "-c", '[ -e "$1" ] || [ -L "$1" ]', "pvpn", path];
+  return (await query(argv, { anyStatus: true })).status === 0;
 }
 
 function explain(status: number): PvpnError | undefined {
@@ -222,7 +220,7 @@ export const ppp: TunnelPlugin = {
     if (!options.resume) {
       // The first is what a pppd that was killed could not remove.
       const left = [`/run/${options.device}.pid`];
-      if (!await isThere(DATABASE)) left.push(DATABASE);
+      if (!await isThere(DATABASE, context)) left.push(DATABASE);
       await context.record(...left.map((path) => fileStep(path)));
     }
     for (const [index, pair] of context.pairs.entries()) {

@@ -21,8 +21,6 @@ const openNode = ({ asUser }: TunnelOptions): Check => ({
   hint: `chmod 666 ${TUN_NODE}, as udev has it; a device in it can only be ` +
     "used by its owner. Or let ssh run as root: --ssh-user root",
   async passes(query) {
-    const { mode } = await Deno.stat(TUN_NODE);
-    if (((mode ?? 0) & 0o006) === 0o006) return true;
     const argv = asUser(["sh", "-c", `: <>${TUN_NODE}`]);
     return (await query(argv, { anyStatus: true })).status === 0;
   },
@@ -34,7 +32,7 @@ export const ssh3: TunnelPlugin = {
   type: "ssh-3",
   summary: "OpenSSH's own tunnel; needs PermitTunnel there",
   device: "tun",
-  commands: ["ip", "ssh"],
+  commands: ["ip", "sh", "ssh"],
 
   checks: (options) => [
     tunNode,

@@ -1,10 +1,11 @@
-/** What all types do: ssh-3 does it; and what does not is told. */
+/** What all types do: ssh-3 and ssh-gso do it; and what does not is told. */
 import { assert, assertEquals } from "@std/assert";
 import { fromFileUrl } from "@std/path";
 import { pvpnBinary } from "../lab/pvpn.ts";
 import { testPlugin } from "../../testing.ts";
 
 testPlugin("ssh-3");
+testPlugin("ssh-gso");
 
 const ROOT = fromFileUrl(new URL("../..", import.meta.url));
 /** What carries nothing fails the first of these, what leaves a device both. */
