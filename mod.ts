@@ -17,16 +17,12 @@
  *
  * @module
  */
-export {
-  check,
-  type CheckOptions,
-  connect,
-  Connection,
-  type ConnectOptions,
-  disconnect,
-  list,
-  type WorkOptions,
-} from "./lib/api.ts";
+export { check, connect, Connection, disconnect, list } from "./lib/api.ts";
+export type {
+  CheckOptions,
+  ConnectOptions,
+  WorkOptions,
+} from "./lib/api_options.ts";
 export type { CheckReport, CheckRow } from "./lib/check.ts";
 export type { TunnelInfo } from "./lib/list.ts";
 export * from "./plugin.ts";

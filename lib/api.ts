@@ -7,66 +7,26 @@
 import { plugins } from "../plugins/mod.ts";
 import { check as checkEnds, type CheckReport } from "./check.ts";
 import { SystemRunner } from "./command.ts";
-import { parseCommandLine } from "./command_line.ts";
-import { connect as connectTunnel, type ConnectRequest } from "./connect.ts";
+import {
+  type CheckOptions,
+  type ConnectOptions,
+  parseOptions,
+  type WorkOptions,
+} from "./api_options.ts";
+import { connect as connectTunnel } from "./connect.ts";
 import { disconnect as disconnectTunnel, disconnectAll } from "./disconnect.ts";
 import type { Environment } from "./environment.ts";
-import { ExitCode, InterruptedError, PvpnError, UsageError } from "./errors.ts";
+import { ExitCode, InterruptedError, PvpnError } from "./errors.ts";
 import { hold } from "./foreground.ts";
 import { StateDir } from "./journal.ts";
 import { list as listTunnels, type TunnelInfo } from "./list.ts";
-import { type Log, silentLog } from "./log.ts";
-import { quoteAll } from "./quote.ts";
+import { silentLog } from "./log.ts";
 import { Registry } from "./registry.ts";
 import { parseHost } from "./ssh.ts";
 import { checkSshArgs } from "./ssh_args.ts";
 import { StandIn } from "./stand_in.ts";
 import type { TunnelPlugin } from "./tunnel.ts";
 import { parseUserName } from "./user.ts";
-
-/** How anything is done. */
-export interface WorkOptions {
-  /** Gets what a user would be told; without it, nobody is. */
-  readonly log?: Log;
-  /** Ends it when it is aborted. */
-  readonly signal?: AbortSignal;
-}
-
-/** What {@linkcode connect} is asked for; see pvpn(8) for what these mean. */
-export interface ConnectOptions extends WorkOptions {
-  /**
-   * Ends the tunnel when it is aborted: while it connects, and when it is up.
-   */
-  readonly signal?: AbortSignal;
-  /** The tunnel type; `ppp` without. */
-  readonly type?: string;
-  /** Tunnel types beside those that are built in. */
-  readonly plugins?: readonly TunnelPlugin[];
-  /** What goes through the tunnel: networks, addresses, `default`. */
-  readonly routes?: readonly string[];
-  /** What of that does not. */
-  readonly exclude?: readonly string[];
-  /** What becomes of IPv6 under `default`; `tunnel` without. */
-  readonly ipv6?: "tunnel" | "block" | "leave";
-  /** The addresses of both ends, `IP1:IP2`; `any:any` without. */
-  readonly ip?: string;
-  /** MTU of both devices, in bytes; without it, the type's. */
-  readonly mtu?: number;
-  /** The SSH server that packets really go to, where that cannot be seen. */
-  readonly firstSshHop?: string;
-  /** Whose ssh runs; this process's user's without. */
-  readonly sshUser?: string;
-  /** More arguments of ssh; each is one word. */
-  readonly sshArgs?: readonly string[];
-  /** Whether ssh may ask on the terminal, if there is one. */
-  readonly interactive?: boolean;
-}
-
-/** What {@linkcode check} is asked for; see {@linkcode ConnectOptions}. */
-export type CheckOptions = Pick<
-  ConnectOptions,
-  "log" | "signal" | "type" | "plugins" | "sshUser" | "sshArgs" | "interactive"
->;
 
 /**
  * Tells what is there and what is missing, on this machine and, where one is
@@ -90,36 +50,6 @@ export async function check(
     sshArgs: checkSshArgs([...options.sshArgs ?? []]),
     batch: options.interactive !== true,
   }, environment(options, signal, options.plugins));
-}
-
-/** Options as the command line has them, which parses them for us. */
-function parseOptions(host: string, options: ConnectOptions): ConnectRequest {
-  const texts: Readonly<Record<string, string | number | undefined>> = {
-    type: options.type,
-    ipv6: options.ipv6,
-    ip: options.ip,
-    mtu: options.mtu,
-    "first-ssh-hop": options.firstSshHop,
-    "ssh-user": options.sshUser,
-  };
-  const args = Object.entries(texts).flatMap(([name, value]) =>
-    value === undefined ? [] : [`--${name}=${value}`]
-  );
-  const excluded = (options.exclude ?? []).map((text) => `--exclude=${text}`);
-  const words = [...args, ...excluded, "--", host, ...options.routes ?? []];
-  const { command } = parseCommandLine(
-    words,
-    quoteAll(options.sshArgs ?? []),
-    (name) => {
-      throw new UsageError(`"@${name}" is a profile, not a host`);
-    },
-  );
-  if (command.action !== "connect") throw new TypeError("Not a connect");
-  return {
-    ...command.request,
-    foreground: true,
-    batch: options.interactive !== true,
-  };
 }
 
 function requireRoot(): void {
