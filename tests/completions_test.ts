@@ -79,6 +79,7 @@ const TYPED: readonly (readonly [string, ...string[]])[] = [
   ["pvpn --ssh-user ali\t", "--ssh-user", "alice"],
   ["pvpn -t ssh-3 @w\t", "-t", "ssh-3", "@work"],
   ["pvpn pro\t", "proxy"],
+  ["pvpn --json --check pro\t", "--json", "--check", "proxy"],
   ["pvpn root@kno\t", "root@known.example"],
   ["pvpn -s kno\t", "-s", "known.example"],
   ["pvpn -n proxy def\t", "-n", "proxy", "default"],

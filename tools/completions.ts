@@ -29,9 +29,10 @@ const listed = OPTIONS.filter(({ group }) => group !== undefined);
 const withValue = listed.filter(({ value }) => value !== undefined);
 /** Those whose value is the next word, whatever that is. */
 const takers = withValue.filter(({ optional }) => !optional);
-/** Those beside which there is no SSH-HOST. */
+/** Those beside which there is no SSH-HOST; --check may have one. */
 const alone = listed.filter(({ group, long }) =>
-  group === "tunnels" || long === "help" || long === "version"
+  group === "tunnels" && long !== "check" && long !== "json" ||
+  long === "help" || long === "version"
 );
 
 function sourceOf({ long, value = "", choices }: Option): Source {

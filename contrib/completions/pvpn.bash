@@ -6,7 +6,7 @@ _pvpn_options='-t --type -i --ip -s --first-ssh-hop -D --inherit-dns --dns --dns
 # Those whose value is the next word.
 _pvpn_with_value=' -t --type -i --ip -s --first-ssh-hop --dns --dns-domain --ssh-user -x --exclude --ipv6 --mtu '
 # Those beside which there is no SSH-HOST.
-_pvpn_without_host=' -S --stop -l --list --watch --json --check --recover --types -h --help -v --version '
+_pvpn_without_host=' -S --stop -l --list --watch --recover --types -h --help -v --version '
 
 _pvpn_types() {
   _pvpn_offer ppp ssh-3 ssh-gso

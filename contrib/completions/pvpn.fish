@@ -61,7 +61,7 @@ end
 
 # >>> tools/completions.ts options
 set -g __pvpn_with_value -t --type -i --ip -s --first-ssh-hop --dns --dns-domain --ssh-user -x --exclude --ipv6 --mtu
-set -g __pvpn_without_host -S --stop -l --list --watch --json --check --recover --types -h --help -v --version
+set -g __pvpn_without_host -S --stop -l --list --watch --recover --types -h --help -v --version
 complete -c pvpn -s t -l type -x -a '(__pvpn_types)' -d 'tunnel type (default ppp)'
 complete -c pvpn -s i -l ip -x -a 'any:any' -d 'addresses of this end and of the server'\''s'
 complete -c pvpn -s s -l first-ssh-hop -x -a '(__fish_print_hostnames)' -d 'the SSH server that packets really go to, if pvpn cannot see it: behind a reverse tunnel'
