@@ -73,6 +73,9 @@ export interface Reader<Facts> {
 const DEBUG_REGEXP =
   /^(?:debug\d: |OpenSSH_|Authenticated to |Transferred: |Bytes per second: )/;
 
+/** What ssh says when the server's command has ended. */
+const EXITED_REGEXP = /^debug1: client_input_channel_req: .* rtype exit-status/;
+
 /**
  * Starts a keeper with the carrier, and waits until the server is ready.
  *
@@ -179,14 +182,16 @@ async function ready<Facts extends object>(
   context: SessionContext,
   reader: Reader<Facts>,
 ): Promise<Facts> {
-  const { host, until, loginHints } = context;
+  const { host, until, loginHints, chatter } = context;
   using deadline = new Deadline(context.signal);
   deadline.set(LOGIN_DEADLINE, () => lateLogin(host));
   const lines = keeper.stderr[Symbol.asyncIterator]();
   let waiting = true;
   const explain = (status: number) =>
     findCause(host, kept, loginHints) ?? context.explain?.(status, kept) ??
-      explainSshFailure(host, kept, status);
+      (exited
+        ? ended(host, kept, chatter)
+        : explainSshFailure(host, kept, status));
   keeper.ended.then(async (status) => {
     if (!waiting) return;
     // It lets go of stderr now; who else has it open is not waited for.
@@ -196,6 +201,7 @@ async function ready<Facts extends object>(
   let facts: Facts | undefined;
   let local = until === undefined;
   let authenticated = false;
+  let exited = false;
   const echo = new CommandEcho(context.command);
   const kept: string[] = [];
   using _done = { [Symbol.dispose]: () => void (waiting = false) };
@@ -214,7 +220,10 @@ async function ready<Facts extends object>(
     if (kept.push(line) > KEPT_LINES) kept.shift();
     if (!authenticated && line.startsWith("Authenticated to ")) {
       authenticated = true;
-      deadline.set(READY_DEADLINE, () => lateReady(host));
+      deadline.set(
+        READY_DEADLINE,
+        () => context.explain?.(undefined, kept) ?? lateReady(host),
+      );
       context.log.step?.(`setting up the end of ${host}`);
       context.authenticated(keeper);
     }
@@ -222,8 +231,9 @@ async function ready<Facts extends object>(
     show(line, context);
     // With a tunnel open, ssh stays when the server's command has ended. What
     // that printed may come behind its status.
-    if (/^debug1: client_input_channel_req: .* rtype exit-status/.test(line)) {
-      deadline.set(LINGER, () => ended(host, kept));
+    if (EXITED_REGEXP.test(line)) {
+      exited = true;
+      deadline.set(LINGER, () => ended(host, kept, chatter));
     }
   }
   throw new PvpnError(
@@ -270,8 +280,14 @@ function lateReady(host: string): PvpnError {
 }
 
 /** The server's command ended, but never said that it was ready. */
-function ended(host: string, lines: readonly string[]): PvpnError {
-  const said = lines.findLast((line) => !DEBUG_REGEXP.test(line))?.trim();
+function ended(
+  host: string,
+  lines: readonly string[],
+  chatter: RegExp | undefined,
+): PvpnError {
+  const said = lines.findLast((line) =>
+    !DEBUG_REGEXP.test(line) && !chatter?.test(line)
+  )?.trim();
   return new PvpnError(
     ExitCode.server,
     `"${host}" did not run the set-up` + (said ? `: ${said}` : ""),

@@ -98,7 +98,7 @@ const CAUSES: readonly Cause[] = [
   },
   {
     pattern:
-      /connect to (?:host|address) (\S+) port (\d+): (.*)$|\b(Connection (?:closed|reset|timed out).*)$/,
+      /connect to (?:host|address) (\S+) port (\d+): (.*)$|\b(Connection (?:closed|reset|timed out|to \S+ closed by).*)$/,
     code: ExitCode.ssh,
     message: (host, [, name = host, port, why, other]) =>
       port === undefined

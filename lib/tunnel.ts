@@ -161,12 +161,17 @@ export interface CarryOptions {
   /** Lines that are shown only with `-d`. */
   readonly chatter?: RegExp;
   /**
-   * Why the carrier ended, where ssh says nothing that is known.
+   * Why the carrier ended, or is not ready in time, where ssh says nothing
+   * that is known.
    *
-   * @param status Its exit status, or 128 and the signal's number.
+   * @param status Its exit status, or 128 and the signal's number; `undefined`
+   * where it still runs.
    * @param lines What it, ssh and the server printed.
    */
-  explain?(status: number, lines: readonly string[]): PvpnError | undefined;
+  explain?(
+    status: number | undefined,
+    lines: readonly string[],
+  ): PvpnError | undefined;
 }
 
 /** A tunnel through which packets can flow as soon as it has addresses. */

@@ -14,6 +14,7 @@ import {
   PairTakenError,
   PvpnError,
   quoteAll,
+  REMEDIES,
   type RemoteFacts,
   type RemoteScript,
   type Tunnel,
@@ -22,8 +23,7 @@ import {
   type TunnelPlugin,
 } from "../plugin.ts";
 import { PPP_THERE, pppHere } from "./needs.ts";
-
-const WAY_OUT = "or use OpenSSH's own tunnel: -t ssh-3";
+import { CHATTER_REGEXP, explainHere, explainThere, WAY_OUT } from "./pppd.ts";
 
 /** Where pppd is, which is not in every root's PATH. */
 const SBIN = "/usr/local/sbin:/usr/sbin:/sbin";
@@ -46,6 +46,9 @@ const DATABASE = "/run/pppd2.tdb";
 const OPTIONS = [
   ...["nodetach", "noauth", "local", "asyncmap", "0"],
   ...["noccp", "novj", "nodefaultroute"],
+  // Against what /etc/ppp/options may have for others: the server's neighbours
+  // are not told of the client, and who starts pppd again is the core.
+  ...["noproxyarp", "nopersist", "idle", "0", "maxconnect", "0"],
   // A link that answers nothing for 30 s is dead: as with ssh's ServerAlive.
   ...["lcp-echo-interval", "10", "lcp-echo-failure", "3"],
   // Seconds until what got lost is sent again; before, it was 3.
@@ -55,42 +58,17 @@ const OPTIONS = [
   ...["ip-up-script", NO_SCRIPT, "ip-down-script", NO_SCRIPT],
 ];
 
-/** What an exit status of pppd means; pppd(8), EXIT STATUS. */
-function meaning(status: number): string | undefined {
-  const meanings: Readonly<Record<number, string>> = {
-    2: "refused its options",
-    3: "is not allowed to run (not root, and not set-user-ID)",
-    4: "finds no PPP in the kernel",
-    5: "was ended",
-    8: "could not run ssh",
-    9: "could not run ssh",
-    10: "could not agree with the other end",
-    11: "was refused by the other end",
-    15: "lost its peer, which answers nothing",
-    16: "lost the connection",
-    19: "could not authenticate",
-    127: "is not installed",
-  };
-  return meanings[status];
-}
-
-function hints(status: number): string[] {
-  if (status === 4) return ["modprobe ppp_async", WAY_OUT];
-  if (status === 127) {
-    return ["install it; on Debian: apt install ppp", WAY_OUT];
-  }
-  return [WAY_OUT];
-}
-
 // pppd's packets are the session's own input and output; what it says comes
 // out of descriptor 3 and is read here for the device's name and the moment
 // at which it has addresses.
 const SCRIPT: RemoteScript = {
   hold: `
-litter=
+litter= last=
+[ "$(id -u)" -eq 0 ] || fail pppd 3
 command -v pppd >/dev/null 2>&1 || fail pppd 127
 [ -e ${DATABASE} ] || litter=${DATABASE}
 exec 4>&1
+trap '' PIPE # or tracing would end the loop below when the client has gone
 {
   ipv6=noipv6
   [ -z "$local6" ] || ipv6=+ipv6
@@ -104,27 +82,20 @@ exec 4>&1
     "remote IP address "*) report "$device" ;;
     "exit "*)
       rm -f "/run/$device.pid" # where it was killed
-      fail pppd "\${line#"exit "}" "$last" ;;
+      fail pppd "\${line#"exit "}" "$(printf %.400s "$last")" ;;
+    # What it says of any link; the rest tells why this one ended.
+    "local "* | "remote "* | "Connect"* | "Terminating on "* | "Sent "*) ;;
+    "Modem hangup"* | "") ;;
+    *) last=$line ;;
   esac
-  last=$line
 done`,
   undo: '[ -z "$litter" ] || rm -f "$litter"',
-  errors: {
-    pppd(detail) {
-      const [status = "", ...said] = detail.split(" ");
-      const what = meaning(Number(status)) ?? `ended with status ${status}`;
-      const last = said.join(" ");
-      return {
-        message: `pppd on the server ${what}` + (last ? `: ${last}` : ""),
-        hints: hints(Number(status)),
-      };
-    },
-  },
+  errors: { pppd: explainThere },
 };
 
 const installed: Check = {
   name: "pppd on this machine",
-  hint: `apt install ppp on Debian; ${WAY_OUT}`,
+  hint: `${REMEDIES.installPpp} on Debian; ${WAY_OUT}`,
   async passes(query) {
     const argv = ["sh", "-c", `PATH=$PATH:${SBIN}; command -v pppd`];
     return (await query(argv, { anyStatus: true })).status === 0;
@@ -160,19 +131,6 @@ async function isThere(
   return (await query(argv, { anyStatus: true })).status === 0;
 }
 
-function explain(status: number): PvpnError | undefined {
-  const what = meaning(status);
-  if (what === undefined) return undefined;
-  const code = status === 4 || status === 127
-    ? ExitCode.missingProgram
-    : ExitCode.network;
-  return new PvpnError(code, `pppd on this machine ${what}`, hints(status));
-}
-
-// What pppd says of a link that is all right.
-const CHATTER_REGEXP =
-  /^pppd: (?:Using interface |Connect: |(?:local|remote) +(?:IP|LL) address |Modem hangup|Connection terminated|Terminating on signal|Connect time |Sent \d|Hangup |$)/;
-
 async function connect(
   context: TunnelContext,
   { device, mtu, ipv6 }: TunnelOptions,
@@ -189,7 +147,7 @@ async function connect(
     ...["mtu", String(mtu), "mru", String(mtu), ...OPTIONS],
     ...[ipv6 ? "+ipv6" : "noipv6"],
   ], {
-    explain,
+    explain: explainHere,
     chatter: CHATTER_REGEXP,
     until(line) {
       const [, name] = /^pppd: Using interface (\S+)/.exec(line) ?? [];

@@ -58,6 +58,8 @@ export function beside(stderr: string): string {
 /** What tests of a tunnel type type. */
 export interface Typed {
   readonly type: "ppp" | "ssh-3" | "ssh-gso";
+  /** The start of its devices' names. */
+  readonly device: string;
   /** Runs pvpn on the client for a tunnel of that type. */
   connect(
     lab: Lab,
@@ -76,16 +78,16 @@ export interface Typed {
 export function typed(type: Typed["type"]): Typed {
   const connect: Typed["connect"] = (lab, args, options) =>
     pvpn(lab, ["-t", type, ...args], options);
-  const said = type === "ppp" ? /^ppp\d+ connected\n$/ : /^tun\d+ connected\n$/;
+  const device = type === "ppp" ? "ppp" : "tun";
   const up: Typed["up"] = async (lab, args, options = {}) => {
     const { code, stdout, stderr } = await connect(lab, args, options);
     assertEquals(code, 0, stderr);
     if (options.says) assertMatch(stderr, options.says);
     else assertEquals(beside(stderr), "");
-    assertMatch(stdout, said);
+    assertMatch(stdout, new RegExp(`^${device}\\d+ connected\n$`));
     return new Tunnel(lab, stdout.split(" ")[0]!);
   };
-  return { type, connect, up };
+  return { type, device, connect, up };
 }
 
 export const { connect, up } = typed("ssh-3");

@@ -51,8 +51,12 @@ function hashOf(path: string, info: Deno.FileInfo, cache: HashCache): string {
   return hash;
 }
 
-function describe(path: string, shown: string, cache: HashCache): string {
-  const info = Deno.lstatSync(path);
+function describe(
+  path: string,
+  shown: string,
+  info: Deno.FileInfo,
+  cache: HashCache,
+): string {
   const mode = ((info.mode ?? 0) & 0o7777).toString(8).padStart(4, "0");
   const who = `${mode} ${info.uid}:${info.gid}`;
   const inode = shown === "/etc/resolv.conf" ? ` inode ${info.ino}` : "";
@@ -72,11 +76,11 @@ function tree(
   const lines: string[] = [];
   const visit = (path: string, shown: string) => {
     try {
-      lines.push(describe(node.root + path, shown, cache));
-      const { isDirectory } = Deno.lstatSync(node.root + path);
-      if (!isDirectory || node.kept.includes(path)) return;
+      const info = Deno.lstatSync(node.root + path);
+      lines.push(describe(node.root + path, shown, info, cache));
+      if (!info.isDirectory || node.kept.includes(path)) return;
       const names = [...Deno.readDirSync(node.root + path)];
-      for (const { name } of names.sort((a, b) => a.name < b.name ? -1 : 1)) {
+      for (const name of names.map(({ name }) => name).sort()) {
         visit(`${path}/${name}`, `${shown}/${name}`);
       }
     } catch (error) {
@@ -93,11 +97,13 @@ export async function takeSnapshot(
   node: Node,
   cache: HashCache,
 ): Promise<string> {
-  const lines = await kernelState(node);
+  const kernel = kernelState(node); // while the folders are read
+  const lines: string[] = [];
   for (const folder of ["/etc", "/run", "/tmp", "/var/log", "/dev/net"]) {
     lines.push(`== ${folder}`, ...tree(node, folder, folder, cache));
   }
   lines.push("== ~", ...tree(node, node.home, "~", cache));
+  lines.unshift(...await kernel);
   const processes = await node.processes();
   const shown = processes.map(({ comm, args }) => `${comm}: ${args}`).sort();
   return [...lines, "== processes", ...shown, ""].join("\n");

@@ -67,6 +67,19 @@ for (const signal of ["SIGTERM", "SIGHUP", "SIGINT"] as const) {
   });
 }
 
+// Tracing writes where nobody reads any more.
+for (const trace of [false, true]) {
+  scriptTest(
+    `undoes when the client vanishes, ${trace ? "with" : "without"} -d`,
+    { trace },
+    async (session) => {
+      await session.facts();
+      await session.vanish();
+      assertEquals(changes(session), [...UP, ...UNDONE].sort());
+    },
+  );
+}
+
 const TYPE = {
   device: 'one=$1 two=$2; device=lo; tell count "$#"; tell two "$2"',
   undo: 'echo "$one $two" >undone',

@@ -43,6 +43,8 @@ export interface Session {
   facts(): Promise<RemoteFacts>;
   /** Closes its input, and waits. */
   end(): Promise<void>;
+  /** Closes its output before, as sshd does when the client has gone. */
+  vanish(): Promise<void>;
   /** Signals the script itself, and waits. */
   kill(signal: Deno.Signal): Promise<void>;
   /** The words of each `ip` so far. */
@@ -52,6 +54,17 @@ export interface Session {
   /** Lines that were not the script's own. */
   readonly other: string[];
   readonly dir: string;
+}
+
+/** What this process has open. */
+function openFiles(): string[] {
+  return [...Deno.readDirSync("/proc/self/fd")].flatMap(({ name }) => {
+    try {
+      return [Deno.readLinkSync(`/proc/self/fd/${name}`)];
+    } catch {
+      return []; // the folder itself
+    }
+  });
 }
 
 /** Lends a session that `shell` runs. */
@@ -132,6 +145,13 @@ export async function withSession(
           }
         },
         end,
+        async vanish() {
+          const pipe = Deno.readLinkSync(`/proc/${child.pid}/fd/2`);
+          await lines.return(undefined);
+          // It is closed when the read that is under way lets go of it.
+          await until(() => !openFiles().includes(pipe));
+          await end();
+        },
         async kill(signal) {
           const children = `/proc/${child.pid}/task/${child.pid}/children`;
           Deno.kill(Number(Deno.readTextFileSync(children)), signal);
