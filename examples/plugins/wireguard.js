@@ -15,14 +15,15 @@ const TOOLS = "apt install wireguard-tools on Debian";
 const WAY_OUT = "or let ssh carry the packets: -t ssh-3, -t ppp";
 
 // When such a device comes up, the kernel forbids all others to send redirects
-// (wg_open() in device.c), and never takes that back.
+// (wg_open() in device.c), and never takes that back. Nothing may come between.
 const WAKE = `
-wake() {
+wake() (
+  trap '' HUP INT PIPE TERM
   redirects=/proc/sys/net/ipv4/conf/all/send_redirects
   read -r was <$redirects
   ip link set dev "$1" up 2>/dev/null
-  set $? && echo "$was" >$redirects && return "$1"
-}`;
+  set $? && echo "$was" >$redirects && exit "$1"
+)`;
 
 // $1 is this machine's public key. The device's name is the session's alone, for
 // undo. The port is WireGuard's usual one, which firewalls know, or a free one.
