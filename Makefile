@@ -50,6 +50,7 @@ demo: deps
 bench: deps
 	@${MAKE} --no-print-directory -s pvpn
 	@tools/with-deno deno run -A tests/bench/connect.ts
+	@tools/with-deno deno run -A tests/bench/link.ts
 
 check:
 	tools/with-deno deno fmt --check

@@ -15,6 +15,7 @@ export type Feature = keyof typeof FEATURES;
 /** What the tests of a file need of the kernel. */
 const NEEDS: readonly (readonly [RegExp, readonly Feature[]])[] = [
   [/(^|\/)tests\/vm\/[^/]*$/, ["ppp", "netem", "wireguard"]],
+  [/(^|\/)tests\/e2e\/ppp_death[^/]*$/, ["ppp", "netem"]],
   [/(^|\/)tests\/e2e\/ppp[^/]*$/, ["ppp"]],
   [/(^|\/)tests\/e2e\/resolved[^/]*$/, ["ppp", "dummy"]],
 ];
