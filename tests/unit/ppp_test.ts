@@ -11,7 +11,7 @@ import { parsePairRequest } from "../../lib/pair.ts";
 import { parseUndoStep } from "../../lib/undo.ts";
 import { ppp } from "../../plugins/ppp.ts";
 import { explainHere, explainThere } from "../../plugins/pppd.ts";
-import { failureOf } from "./helpers.ts";
+import { failureOf, system } from "./helpers.ts";
 
 const PAIRS = ["10.1.0.1:10.1.0.2", "10.2.0.1:10.2.0.2"].map((text) =>
   parsePairRequest(text) as Pair
@@ -32,6 +32,7 @@ async function open(carry: (n: number) => void, resume = false) {
       recorded.push(...steps);
       return Promise.resolve();
     },
+    query: system.query.bind(system),
     ssh(words: string[], _: RemoteScript, pairs?: readonly Pair[]) {
       assertEquals(words, []);
       offered.push(pairs);
