@@ -44,7 +44,9 @@ export function readProfile(name: string, dir: string = PROFILE_DIR): Profile {
     requireOwn(dir, Deno.lstatSync(dir), "isDirectory");
     const info = Deno.lstatSync(path);
     requireOwn(path, info, "isFile");
-    if (info.size > MAX_SIZE) throw new UsageError(`${path} is no profile`);
+    if (info.size > MAX_SIZE) {
+      throw new UsageError(`${path} has over ${MAX_SIZE} bytes`);
+    }
     return parseProfile(Deno.readTextFileSync(path), path);
   } catch (error) {
     if (error instanceof UsageError || !(error instanceof Error)) throw error;

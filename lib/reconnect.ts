@@ -40,7 +40,9 @@ function pause(milliseconds: number, signal: AbortSignal): Promise<void> {
 function knownPair(text: string | undefined): Pair {
   const { local, peer } = parsePairRequest(text ?? "");
   if (local === "any" || peer === "any") {
-    throw new PvpnError(ExitCode.state, "the state has no addresses in it");
+    throw new PvpnError(ExitCode.state, "the state has no addresses in it", [
+      "stop the tunnel, and connect again: pvpn -S DEVICE",
+    ]);
   }
   return { local, peer };
 }

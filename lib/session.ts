@@ -239,6 +239,7 @@ async function ready<Facts extends object>(
   throw new PvpnError(
     ExitCode.server,
     `"${host}" prints without end and is not ready`,
+    [`see what it prints: ssh ${host} true`],
   );
 }
 

@@ -37,7 +37,9 @@ export interface SshConfig {
  * user's ProxyCommand or Match exec could hand it to a shell.
  */
 export function parseHost(text: string): string {
-  if (text === "") throw new UsageError("SSH-HOST is empty");
+  if (text === "") {
+    throw new UsageError("SSH-HOST is empty", "type pvpn --help for usage");
+  }
   if (text.startsWith("-") || text.includes("@-")) {
     throw new UsageError(
       `SSH-HOST cannot start with "-": "${text}"`,

@@ -96,7 +96,10 @@ export function parseSshArgs(text: string): string[] {
 export function checkSshArgs(words: string[]): string[] {
   // deno-lint-ignore no-control-regex
   if (words.some((word) => /[\x00-\x1f\x7f]/.test(word))) {
-    throw new UsageError("SSH_ARGS has a control character in it");
+    throw new UsageError(
+      "SSH_ARGS has a control character in it",
+      "it is one line, such as SSH_ARGS='-p 2222'",
+    );
   }
   if (words.some((word) => word.length > MAX_WORD)) {
     throw new UsageError(`SSH_ARGS has a word of over ${MAX_WORD} characters`);
