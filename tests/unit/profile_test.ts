@@ -200,7 +200,7 @@ Deno.test({
       await Deno.chmod(path, 0o600);
       readProfile("work", dir);
       await Deno.writeTextFile(path, "#".repeat(70_000));
-      refuses(/is no profile/);
+      refuses(/has over 65536 bytes/);
       await Deno.rename(path, `${parent}/elsewhere`);
       await Deno.symlink(`${parent}/elsewhere`, path);
       refuses(/is not a file/);
