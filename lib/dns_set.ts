@@ -26,16 +26,31 @@ import type { UpRequest } from "./up.ts";
 // for names of that network only (RFC 6762).
 const PORTS = "{ 53, 853, 5355 }";
 
+/** A port of this machine's own where nobody listens (tcpmux, RFC 1078). */
+const REFUSING = 1;
+
 /**
  * Rules of nftables by which no name is asked for outside of tunnels.
  * Programs that bind to a device, as systemd-resolved does, are not held by
  * routes: where there is none, the kernel takes the address for a neighbour's.
+ *
+ * Led to a port where nobody listens, a question is refused as by a host that
+ * has no resolver, and whoever asked can go on. What is rejected fails to be
+ * sent, of which systemd-resolved says nothing to those that wait for it; that
+ * is for what the first chain does not see, as connections from before.
  */
 export function guardRules(device: string): string {
   const table = guardTable(device);
   return `add table ${table}
 delete table ${table}
 table ${table} {
+  chain refuse {
+    type nat hook output priority -100
+    oifname "lo" accept
+    meta oifgroup ${DEVICE_GROUP} accept
+    udp dport ${PORTS} redirect to :${REFUSING}
+    tcp dport ${PORTS} redirect to :${REFUSING}
+  }
   chain names {
     type filter hook output priority filter
     oifname "lo" accept

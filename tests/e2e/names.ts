@@ -126,7 +126,7 @@ export function namesTest(
   body: (lab: Lab, names: Names) => Promise<void>,
   options: LabOptions & {
     /** Makes the client what it is to be, before it is looked at. */
-    prepare?: (lab: Lab) => Promise<void>;
+    prepare?: (lab: Lab) => Promise<AsyncDisposable | void>;
     /** Whether it cannot run here; its name says why. */
     ignore?: boolean;
   } = {},
@@ -136,7 +136,7 @@ export function namesTest(
     await using names = await Names.start(lab);
     await lab.server.writeFile("/etc/resolv.conf", SERVER_CONF);
     await lab.client.writeFile("/etc/resolv.conf", CLIENT_CONF);
-    await options.prepare?.(lab);
+    await using _services = await options.prepare?.(lab) ?? undefined;
     const before = await Before.of(lab);
     await body(lab, names);
     await before.assertSame("after the test");
