@@ -21,7 +21,7 @@ const NEEDS: readonly (readonly [RegExp, readonly Feature[]])[] = [
 ];
 
 /** What runs once more in the virtual machine: under another kernel. */
-const TWICE = /(^|\/)tests\/e2e\/(connect|death)_test\.ts$/;
+const TWICE = /(^|\/)tests\/e2e\/(connect|death|nat_ipv6)_test\.ts$/;
 
 /** Files by where they run. */
 export interface Plan {
