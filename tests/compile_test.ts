@@ -1,6 +1,7 @@
 /** Tests of compiling tunnel types in: what is refused, and what is left. */
 import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
-import { BuildError, compileArgs, compilePvpn } from "../tools/compile.ts";
+import { BuildError, compilePvpn } from "../tools/compile.ts";
+import { compileArgs } from "../tools/compile_task.ts";
 import { ROOT, withDir } from "./tools_tree.ts";
 
 const PLUGIN = `import { INTERFACE_VERSION } from "@pvpn/pvpn";

@@ -2,7 +2,7 @@
 import { assert, assertEquals, assertFalse } from "@std/assert";
 import { COMMANDS, PLUGIN_COMMANDS } from "../lib/command.ts";
 import { plugins } from "../plugins/mod.ts";
-import { compileArgs, compileTask } from "../tools/compile.ts";
+import { compileArgs, compileTask } from "../tools/compile_task.ts";
 import { ROOT, run, withDir } from "./tools_tree.ts";
 
 Deno.test("deno.json compiles pvpn with explicit lists of permissions", async () => {

@@ -75,7 +75,7 @@ export async function copyTree(to: string): Promise<void> {
     "test_plan.ts",
     "test_vm.ts",
   ]
-    .concat("release.ts", "compile.ts")
+    .concat("release.ts", "compile_task.ts")
     .map((file) => `${ROOT}tools/${file}`);
   const offline = ["setup.sh", "denort.ts", "vendor_std.ts", "types"]
     .concat("package.json", "package-lock.json")

@@ -1,59 +1,17 @@
 /**
- * The compile task of `deno.json`, for other outputs than `./pvpn`: a release
- * and a test program are built with the very flags that pvpn is.
+ * Compiles `./pvpn` with tunnel types from other files, and lets it run what
+ * these declare.
  *
  *     tools/compile.ts [PLUGIN]...
- *
- * compiles `./pvpn` with tunnel types from other files, and lets it run what
- * these declare.
  */
 import { relative, resolve, toFileUrl } from "@std/path";
 import { pluginFault } from "../lib/plugin_check.ts";
 import { Registry } from "../lib/registry.ts";
 import type { TunnelPlugin } from "../lib/tunnel.ts";
 import { plugins } from "../plugins/mod.ts";
+import { compileArgs } from "./compile_task.ts";
 
 const ROOT = resolve(import.meta.dirname!, "..");
-const OUTPUT = "--output";
-
-/** The words of the compile task: `deno`, `compile`, flags, entry point. */
-export async function compileTask(): Promise<string[]> {
-  const { tasks } = JSON.parse(await Deno.readTextFile(`${ROOT}/deno.json`));
-  const task: string = tasks.compile;
-  // Split at blanks, which is not how the task runner reads these.
-  const special = task.match(/["'`$&|;<>*?\\]/);
-  if (special) throw new Error(`deno.json: compile: has a ${special[0]}`);
-  return task.trim().split(/\s+/);
-}
-
-/** What may differ from the compile task. */
-export interface CompileOptions {
-  /** The program that is made. */
-  readonly output: string;
-  /** The module that it runs. */
-  readonly entry?: string;
-  /** The machine that it is for. */
-  readonly target?: string;
-  /** What it may run beside. */
-  readonly commands?: readonly string[];
-}
-
-/** The arguments of `deno` by which `entry` is compiled to `output`. */
-export async function compileArgs(options: CompileOptions): Promise<string[]> {
-  const [deno, compile, ...flags] = await compileTask();
-  const entry = flags.pop();
-  const at = flags.indexOf(OUTPUT);
-  if (deno !== "deno" || compile !== "compile" || !entry || at < 0) {
-    throw new Error(`deno.json: not deno compile ... ${OUTPUT} FILE ENTRY`);
-  }
-  flags.splice(at, 2, OUTPUT, options.output);
-  if (options.target) flags.push("--target", options.target);
-  const run = flags.findIndex((flag) => flag.startsWith("--allow-run="));
-  const allowed = flags[run]!.split(/[=,]/).slice(1);
-  const all = new Set([...allowed, ...options.commands ?? []]);
-  flags[run] = `--allow-run=${[...all].sort()}`;
-  return [compile, ...flags, options.entry ?? entry];
-}
 
 /** A plugin to compile in. */
 interface Source {

@@ -3,7 +3,7 @@
  * SHA-256 sums. `tools/with-deno --release` sees to it that this is Deno's own
  * `deno`, which downloads Deno's own `denort` for each target.
  */
-import { compileArgs } from "./compile.ts";
+import { compileArgs } from "./compile_task.ts";
 
 const TARGETS = ["x86_64-unknown-linux-gnu", "aarch64-unknown-linux-gnu"];
 
