@@ -30,6 +30,7 @@ export class Node {
   readonly kept: readonly string[];
   readonly #holder: Holder;
   readonly #own = new Set<number>();
+  readonly #children: Deno.ChildProcess[] = [];
   readonly #hashes: HashCache = new Map();
 
   private constructor(options: HolderOptions, holder: Holder) {
@@ -112,6 +113,7 @@ export class Node {
   /** Marks a command as the lab's: it is in no process list or snapshot. */
   own(child: Deno.ChildProcess): Deno.ChildProcess {
     this.#own.add(this.pidOf(child));
+    this.#children.push(child);
     return child;
   }
 
@@ -179,8 +181,10 @@ export class Node {
   }
 
   /** Ends the node and all its processes. */
-  stop(): Promise<void> {
-    return this.#holder.stop();
+  async stop(): Promise<void> {
+    await this.#holder.stop();
+    // What entered it outlives it by a moment; a test must not.
+    await Promise.all(this.#children.map(({ status }) => status));
   }
 }
 
