@@ -1,4 +1,5 @@
 /** Packets on a device, as tcpdump tells them. */
+import { deadline } from "./deadline.ts";
 import type { Node } from "./node.ts";
 
 /** A running tcpdump. */
@@ -43,9 +44,13 @@ class Lines {
   }
 }
 
+/** How often it says the same before that is believed to be all. */
+const SAME = 5;
+
 /** Waits until tcpdump has printed all that the kernel has handed it. */
 async function drain(child: Deno.ChildProcess, errors: Lines): Promise<void> {
-  for (;;) {
+  let last = "";
+  for (let same = 0; same < SAME;) {
     // SIGUSR1 makes it tell: "3 packets captured, 4 packets received by
     // filter, 0 packets dropped by kernel".
     const from = errors.lines.length;
@@ -56,6 +61,10 @@ async function drain(child: Deno.ChildProcess, errors: Lines): Promise<void> {
       line.match(/\d+(?= packets? )/g)?.map(Number) ?? [];
     if (dropped > 0) throw new Error(`${dropped} packets were not captured`);
     if (captured >= received) return;
+    // What came before the filter was there is counted, but never captured.
+    same = line === last ? same + 1 : 0;
+    last = line;
+    await new Promise((resolve) => setTimeout(resolve, deadline(20)));
   }
 }
 
