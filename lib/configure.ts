@@ -32,6 +32,7 @@ import type { Flow, Tunnel } from "./tunnel.ts";
 import type { IpStep, UndoStep } from "./undo.ts";
 import type { UpRequest } from "./up.ts";
 
+const isPrefix = (route: Route): route is Prefix => route !== "default";
 const same = (a: UndoStep) => (b: UndoStep) =>
   JSON.stringify(a) === JSON.stringify(b);
 
@@ -117,9 +118,7 @@ export async function configure(
   const steps = planRoutes({
     ...{ device, slot, routes, server, flows },
     pairs: pair6 === undefined ? [pair] : [pair, pair6],
-    exclude: excludedOf(journal.state).map(parseRoute).filter((
-      r,
-    ): r is Prefix => r !== "default"),
+    exclude: excludedOf(journal.state).map(parseRoute).filter(isPrefix),
     // Of IPv6, the server must have a default route itself.
     default6: ipv6 === "leave"
       ? "outside"

@@ -87,9 +87,10 @@ export interface RemoteRequest {
 // that sshd made goes with sshd; one that was prepared for the user keeps
 // living, so it gets back what it had. The index guards against a device of
 // the same name that a later session got. Ending sshd's process for this
-// session (its parent, if it still is, and is called so) ends a client that has lost its keeper: with
-// a tunnel open, ssh would not end with its command. Before the ready line
-// that is left to the client, or sshd might not get to send the error line.
+// session (its parent, if it still is, and is called so) ends a client that has
+// lost its keeper: with a tunnel open, ssh would not end with its command.
+// Before the ready line that is left to the client, or sshd might not get to
+// send the error line.
 // Nothing may be traced to a stderr that is closed by then: the SIGPIPE would
 // end the trap.
 const SCRIPT = `

@@ -10,7 +10,7 @@ import type { Journal } from "./journal.ts";
 import { Keeper, type KeeperOptions } from "./keeper.ts";
 import { elapsed, type Log } from "./log.ts";
 import { type RemoteFacts, RemoteReader } from "./remote.ts";
-import { type RemoteRequest, type RemoteScript } from "./remote_script.ts";
+import type { RemoteRequest, RemoteScript } from "./remote_script.ts";
 import { explainSshFailure, findCause } from "./ssh_failure.ts";
 import type { CarryOptions } from "./tunnel.ts";
 
