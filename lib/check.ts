@@ -8,6 +8,7 @@ import type { Environment } from "./environment.ts";
 import { localRows, serverRows, typeRows } from "./check_rows.ts";
 import { ExitCode, PvpnError } from "./errors.ts";
 import { Journal } from "./journal.ts";
+import { cannotRepeat, type Once } from "./login.ts";
 import { type Facts, ProbeReader } from "./probe.ts";
 import { probeCommand, probeScript } from "./probe_script.ts";
 import { treeOf } from "./process.ts";
@@ -85,8 +86,8 @@ export interface Probed {
   readonly facts: Facts;
   /** ssh's connection, as this machine sees it. */
   readonly socket: Socket | undefined;
-  /** Whether the key has a passphrase that somebody had to type. */
-  readonly locked: boolean;
+  /** What somebody had to type for the login. */
+  readonly once: Once | undefined;
   /** This machine's clock when the answer came, in seconds. */
   readonly now: number;
 }
@@ -212,23 +213,10 @@ async function probe(
     const processes = await treeOf(runner, keeper.id);
     const sockets = await connections(runner);
     const socket = socketOf(sockets, processes.map(({ pid }) => pid));
-    const locked = await isLocked(facts, user, env);
-    return { facts, socket, locked, now };
+    const once = await cannotRepeat(facts.login, host, user, runner);
+    return { facts, socket, once, now };
   } finally {
     await keeper.release();
     await journal.undo(runner, (step) => step.kind === "process");
   }
-}
-
-/** Whether the key that was used needs a passphrase, and no agent has it. */
-async function isLocked(
-  { login: { method, key = "", agent } }: Facts,
-  user: User | undefined,
-  { runner }: Environment,
-): Promise<boolean> {
-  if (method !== "publickey" || agent || !key.startsWith("/")) return false;
-  const script = '[ -f "$1" ] || exit 0; exec ssh-keygen -y -P "" -f "$1"';
-  const argv = asUser(user, ["sh", "-c", script, "pvpn", key]);
-  const { status } = await runner.query(argv, { anyStatus: true });
-  return status !== 0 && status !== 127;
 }

@@ -115,23 +115,17 @@ export function localRows(
   return rows.map(rowOf("client"));
 }
 
-function loginRow(host: string, { facts, locked, socket }: Probed): Row {
-  const { method = "unknown", key, agent } = facts.login;
+function loginRow({ facts, once, socket }: Probed): Row {
+  const { method = "unknown", agent } = facts.login;
   const far = socket?.rtt === undefined
     ? ""
     : `, ${formatMilliseconds(socket.rtt)} away`;
-  if (method !== "publickey" && method !== "gssapi-with-mic") {
+  if (once !== undefined) {
     return {
       ...{ name: "login", status: "warning", required: true },
-      detail: `by ${method}, which cannot be typed when it reconnects`,
-      fix: [`ssh-copy-id ${host}`],
-    };
-  }
-  if (locked) {
-    return {
-      ...{ name: "login", status: "warning", required: true },
-      detail: "the key's passphrase cannot be typed when it reconnects",
-      fix: [`ssh-add ${key}`, "sudo --preserve-env=SSH_AUTH_SOCK pvpn ..."],
+      detail: `by ${method}; it cannot reconnect by itself, as nobody types ` +
+        `${once.what} then`,
+      fix: once.fix,
     };
   }
   return {
@@ -152,7 +146,7 @@ export function serverRows(host: string, probed: Probed): CheckRow[] {
   const behind = Number(values.get("clock")) - now;
   const { software = "unknown" } = login;
   const rows: Row[] = [
-    loginRow(host, probed),
+    loginRow(probed),
     {
       name: "sshd",
       status: software.startsWith("OpenSSH") ? "ok" : "warning",

@@ -5,6 +5,7 @@
  */
 import { formatAddress } from "./address.ts";
 import { ExitCode, PvpnError } from "./errors.ts";
+import { type Login, readLogin } from "./login.ts";
 import { parseTold } from "./resolv_conf.ts";
 
 /** What one check of a tunnel type found. */
@@ -27,18 +28,6 @@ export interface Facts {
   readonly login: Login;
 }
 
-/** What ssh says of a login. */
-export interface Login {
-  /** What the server calls its software, such as `OpenSSH_9.2p1`. */
-  readonly software?: string;
-  /** The method that was accepted, such as `publickey`. */
-  readonly method?: string;
-  /** The key that was accepted: its file, or what an agent calls it. */
-  readonly key?: string;
-  /** Whether an agent has it. */
-  readonly agent?: boolean;
-}
-
 const KEYS = [
   ...["uid", "user", "kernel", "forward4", "forward6", "congestion"],
   ...["manager", "ip", "ssh", "firewall", "stub", "clock", "connection"],
@@ -46,17 +35,6 @@ const KEYS = [
 const LISTS = ["resolver", "domain"];
 /** Lines of the script's that are taken: it says far less. */
 const LIMIT = 200;
-
-// What ssh says at LogLevel DEBUG1 (sshconnect2.c, compat.c; OpenSSH 7.8 on).
-const LOGIN: readonly (readonly [RegExp, (found: string[]) => Login])[] = [
-  [/^debug1: Remote protocol version \S+, remote software version (.{1,100})/, (
-    [, software = ""],
-  ) => ({ software })],
-  [/^Authenticated to .* using "([\w-]+)"/, ([, method = ""]) => ({ method })],
-  [/^debug1: Server accepts key: (.+?) (?:\S+ SHA256:\S+)(.*)$/, (
-    [, key = "", more = ""],
-  ) => ({ key, agent: / agent\b/.test(more) })],
-];
 
 /** Reads the lines of one end. */
 export class ProbeReader {
@@ -81,10 +59,7 @@ export class ProbeReader {
    */
   read(line: string): Facts | boolean {
     if (!line.startsWith(this.#mark)) {
-      for (const [pattern, of] of LOGIN) {
-        const found = pattern.exec(line);
-        if (found !== null) this.#login = { ...this.#login, ...of(found) };
-      }
+      this.#login = readLogin(this.#login, line);
       return false;
     }
     const text = line.slice(this.#mark.length);

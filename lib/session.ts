@@ -5,19 +5,25 @@
  * @module
  */
 import type { Argv, Runner } from "./command.ts";
-import { ExitCode, PvpnError } from "./errors.ts";
+import type { PvpnError } from "./errors.ts";
 import type { Journal } from "./journal.ts";
 import { Keeper, type KeeperOptions } from "./keeper.ts";
 import { elapsed, type Log } from "./log.ts";
+import { type Login, readLogin } from "./login.ts";
 import { type RemoteFacts, RemoteReader } from "./remote.ts";
 import type { RemoteRequest, RemoteScript } from "./remote_script.ts";
+import {
+  DEBUG_REGEXP,
+  ended,
+  endless,
+  lateLogin,
+  lateReady,
+  LOGIN_DEADLINE,
+  READY_DEADLINE,
+} from "./session_failure.ts";
 import { explainSshFailure, findCause } from "./ssh_failure.ts";
 import type { CarryOptions } from "./tunnel.ts";
 
-/** From "authenticated" to the ready line, in milliseconds. */
-const READY_DEADLINE = 20_000;
-/** For all of it, typing a passphrase included; sshd gives 120 s. */
-const LOGIN_DEADLINE = 180_000;
 /** For what is on its way when the server's command, or ssh, has ended. */
 const LINGER = 1000;
 /** Lines that are kept to explain a failure. */
@@ -52,7 +58,7 @@ export interface SessionContext extends KeeperOptions, CarryOptions {
   /** Whether everything that ssh says is shown. */
   readonly verbose: boolean;
   /** Called when ssh says that it has logged in: its connection is there. */
-  readonly authenticated: (keeper: Keeper) => void;
+  readonly authenticated: (keeper: Keeper, login: Login) => void;
 }
 
 /** A carrier that is ready. */
@@ -68,10 +74,6 @@ export interface Reader<Facts> {
   /** The facts at the last line, true for another of its own, else false. */
   read(line: string): Facts | boolean;
 }
-
-// What ssh says at LogLevel DEBUG1 and would not say at INFO.
-const DEBUG_REGEXP =
-  /^(?:debug\d: |OpenSSH_|Authenticated to |Transferred: |Bytes per second: )/;
 
 /** What ssh says when the server's command has ended. */
 const EXITED_REGEXP = /^debug1: client_input_channel_req: .* rtype exit-status/;
@@ -190,7 +192,7 @@ async function ready<Facts extends object>(
   const explain = (status: number) =>
     findCause(host, kept, loginHints) ?? context.explain?.(status, kept) ??
       (exited
-        ? ended(host, kept, chatter)
+        ? ended(host, kept, chatter, login)
         : explainSshFailure(host, kept, status));
   keeper.ended.then(async (status) => {
     if (!waiting) return;
@@ -201,6 +203,7 @@ async function ready<Facts extends object>(
   let facts: Facts | undefined;
   let local = until === undefined;
   let authenticated = false;
+  let login: Login = {};
   let exited = false;
   const echo = new CommandEcho(context.command);
   const kept: string[] = [];
@@ -218,6 +221,7 @@ async function ready<Facts extends object>(
     if (facts !== undefined && local) return facts;
     if (read || echo.includes(line)) continue;
     if (kept.push(line) > KEPT_LINES) kept.shift();
+    login = readLogin(login, line);
     if (!authenticated && line.startsWith("Authenticated to ")) {
       authenticated = true;
       deadline.set(
@@ -225,7 +229,7 @@ async function ready<Facts extends object>(
         () => context.explain?.(undefined, kept) ?? lateReady(host),
       );
       context.log.step?.(`setting up the end of ${host}`);
-      context.authenticated(keeper);
+      context.authenticated(keeper, login);
     }
     if (!authenticated) tellStep(line, context);
     show(line, context);
@@ -233,14 +237,10 @@ async function ready<Facts extends object>(
     // that printed may come behind its status.
     if (EXITED_REGEXP.test(line)) {
       exited = true;
-      deadline.set(LINGER, () => ended(host, kept, chatter));
+      deadline.set(LINGER, () => ended(host, kept, chatter, login));
     }
   }
-  throw new PvpnError(
-    ExitCode.server,
-    `"${host}" prints without end and is not ready`,
-    [`see what it prints: ssh ${host} true`],
-  );
+  throw endless(host);
 }
 
 /**
@@ -262,40 +262,4 @@ function show(line: string, context: SessionContext): void {
   if (DEBUG_REGEXP.test(line) || chatter?.test(line) || !line.trim()) return;
   // Marked, or a server could speak as pvpn.
   log.info(line.startsWith("ssh: ") ? line : `ssh: ${line}`);
-}
-
-function lateLogin(host: string): PvpnError {
-  return new PvpnError(
-    ExitCode.ssh,
-    `no login to "${host}" within ${LOGIN_DEADLINE / 1000} seconds`,
-    [`see what it does: ssh -v ${host} true`],
-  );
-}
-
-function lateReady(host: string): PvpnError {
-  return new PvpnError(
-    ExitCode.server,
-    `"${host}" did not set its end up within ${READY_DEADLINE / 1000} seconds`,
-    [`see what it does: ssh -v ${host} true`],
-  );
-}
-
-/** The server's command ended, but never said that it was ready. */
-function ended(
-  host: string,
-  lines: readonly string[],
-  chatter: RegExp | undefined,
-): PvpnError {
-  const said = lines.findLast((line) =>
-    !DEBUG_REGEXP.test(line) && !chatter?.test(line)
-  )?.trim();
-  return new PvpnError(
-    ExitCode.server,
-    `"${host}" did not run the set-up` + (said ? `: ${said}` : ""),
-    [
-      "does your key have a forced command (command= in authorized_keys, or " +
-      "ForceCommand)? It cannot be used for a tunnel",
-      `does this work: ssh ${host} 'exec /bin/sh -c true'`,
-    ],
-  );
 }

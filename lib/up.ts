@@ -14,6 +14,7 @@ import { warnIfNotForwarding } from "./forwarding.ts";
 import { inspect, serverOf } from "./inspect.ts";
 import type { Journal } from "./journal.ts";
 import type { Keeper } from "./keeper.ts";
+import { cannotRepeat, type Login, type Once, warnOfOnce } from "./login.ts";
 import { makeDevice } from "./make_device.ts";
 import type { Log } from "./log.ts";
 import { type Pair, parsePair6 } from "./pair.ts";
@@ -100,13 +101,14 @@ async function bringUpWith(
   request: UpRequest,
   work: Work,
 ): Promise<Keeper | undefined> {
-  const { journal, plugin, resume, runner, signal } = request;
-  const { device, mtu, user } = journal.state;
+  const { journal, plugin, resume, runner, signal, batch } = request;
+  const { device, host, mtu, user } = journal.state;
   const ipv6 = journal.state.pair6 !== undefined;
   const routes = routesOf(journal.state).map(parseRoute);
   let carrier: Carrier | undefined;
   const servers = new Map<Keeper | undefined, Promise<Server | undefined>>();
   const flows: Flow[] = [];
+  let once: Promise<Once | undefined> | undefined;
   const context = pluginContext(request, work, {
     started: (started) => carrier = started,
     keeper: () => carrier?.keeper,
@@ -114,9 +116,11 @@ async function bringUpWith(
       flows.push(flow);
       await keepOutside(request, routes, flow);
     },
-    authenticated(keeper) {
+    authenticated(keeper, login) {
       // While the server sets its end up.
       servers.set(keeper, work.add(inspect(request, routes, keeper)));
+      if (batch) return;
+      once = work.add(cannotRepeat(login, host, user, runner));
     },
   });
   const tunnel = await plugin.open(context, {
@@ -140,13 +144,15 @@ async function bringUpWith(
   if (!resume) warnIfNotForwarding(all, tunnel.remote, server, request.log);
   await configure(request, tunnel, all, server, flows);
   if (resolvers !== undefined) await setResolvers(request, resolvers);
+  const typed = await once;
+  if (typed !== undefined) warnOfOnce(typed, request.log);
   signal.throwIfAborted();
   return keeper;
 }
 
 interface Events {
   started(carrier: Carrier): void;
-  authenticated(keeper: Keeper): void;
+  authenticated(keeper: Keeper, login: Login): void;
   keeper(): Keeper | undefined;
   outside(flow: Flow): Promise<void>;
 }

@@ -99,25 +99,26 @@ async function wrongKey({ client, dir }: Lab) {
   return await edit(client, path, () => other);
 }
 
-const FORCED = /forced command|command=/;
+const FORCED = /take command= away/;
+const SHELL = /ForceCommand in sshd_config, and at the shell/;
 
 /** What no type gets far without. */
 export const FAILURES: Failures = {
   "a forced command of a tunnel's own": {
     setUp: keyOptions('tunnel="9",command="true"'),
-    ...{ code: 6, error: /did not run the set-up/, hint: FORCED },
+    ...{ code: 6, error: /authorized_keys .*, not the set-up$/, hint: FORCED },
   },
   "a forced command": {
     setUp: keyOptions('command="echo forced >&2"'),
-    ...{ code: 6, error: /did not run the set-up: forced/, hint: FORCED },
+    ...{ code: 6, error: /for your key, not the set-up: forced/, hint: FORCED },
   },
   "a forced command that fails": {
     setUp: sshd("ForceCommand exit 7"),
-    ...{ code: 6, error: /did not run the set-up/, hint: /ForceCommand/ },
+    ...{ code: 6, error: /did not run the set-up/, hint: SHELL },
   },
   "a shell that lets nobody in": {
     setUp: shell("/usr/sbin/nologin"),
-    ...{ code: 6, error: /did not run the set-up/, hint: FORCED },
+    ...{ code: 6, error: /did not run the set-up/, hint: SHELL },
   },
   "a wrong key": {
     setUp: wrongKey,

@@ -32,6 +32,8 @@ async function connectAt(lab: Lab, type: string): Promise<Tunnel> {
   assertEquals(code, 0, shown);
   assert(!shown.includes(PASSPHRASE), "the passphrase is shown");
   assertMatch(shown, /^(?:ppp|tun)0 connected\r\n$/m);
+  assertMatch(shown, /^pvpn: warning: .* nobody types the passphrase of /m);
+  assertMatch(shown, /^pvpn: hint: before the next time: ssh-add /m);
   return new Tunnel(lab, /(\w+) connected/.exec(shown)![1]!);
 }
 

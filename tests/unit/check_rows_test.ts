@@ -41,7 +41,7 @@ const SOCKET = {
 
 function server(found: Facts, probed: Partial<Probed> = {}) {
   const rows = serverRows("root@h", {
-    ...{ facts: found, socket: SOCKET, locked: false, now: 1000 },
+    ...{ facts: found, socket: SOCKET, once: undefined, now: 1000 },
     ...probed,
   });
   return (name: string) => {
@@ -52,7 +52,7 @@ function server(found: Facts, probed: Partial<Probed> = {}) {
 
 Deno.test("serverRows() finds nothing wrong with a server that has all", () => {
   const rows = serverRows("root@h", {
-    ...{ facts: facts(), socket: SOCKET, locked: false, now: 1000 },
+    ...{ facts: facts(), socket: SOCKET, once: undefined, now: 1000 },
   });
   for (const { status, fix, end } of rows) {
     assertEquals([status, fix, end], ["ok", [], "server"]);
@@ -90,12 +90,10 @@ Deno.test("serverRows() warns of clocks that differ, in words", () => {
 });
 
 Deno.test("serverRows() warns of a login that nobody can repeat", () => {
-  const login = { method: "password" };
-  const typed = server(facts({}, { login }))("login");
-  assertEquals(typed[0], "warning");
-  assertEquals(typed[2], "ssh-copy-id root@h");
-  const locked = server(facts(), { locked: true })("login");
-  assertMatch(locked[2]!, /^ssh-add \/k\nsudo --preserve-env=SSH_AUTH_SOCK/);
+  const once = { what: "a password", fix: ["ssh-copy-id root@h"] };
+  const [status, detail = "", fix] = server(facts(), { once })("login");
+  assertEquals([status, fix], ["warning", "ssh-copy-id root@h"]);
+  assertMatch(detail, /cannot reconnect .* nobody types a password then$/);
 });
 
 Deno.test("localRows() asks for root, and for ssh", () => {
@@ -143,7 +141,7 @@ Deno.test("formatCheck() has a line a check, and what to type below it", () => {
       ...localRows(facts(), undefined, true).slice(0, 1),
       ...serverRows("root@h", {
         ...{ facts: facts({ ip: undefined }), socket: SOCKET },
-        ...{ locked: false, now: 1000 },
+        ...{ once: undefined, now: 1000 },
       }).filter(({ name }) => name === "iproute2"),
     ],
     types: [

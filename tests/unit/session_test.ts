@@ -166,7 +166,20 @@ Deno.test("carry() says that the server did not run the set-up", async () => {
     message,
     /did not run the set-up: This account is for git only\.$/,
   );
-  assertMatch(hints.join(), /forced command/);
+  assertMatch(hints.join(), /ForceCommand/);
+});
+
+Deno.test("carry() says that a key has a command of its own", async () => {
+  const play = new Play(true);
+  await play.say(
+    "debug1: Remote: /root/.ssh/authorized_keys:1: key options: command pty",
+    AUTHENTICATED,
+    "debug1: client_input_channel_req: channel 1 rtype exit-status reply 0",
+  );
+  const { code, message, hints } = await play.failure();
+  assertEquals(code, 6);
+  assertMatch(message, /authorized_keys has for your key, not the set-up$/);
+  assertMatch(hints.join(), /take command= away/);
 });
 
 Deno.test("carry() hears the script's error behind its exit status", async () => {
