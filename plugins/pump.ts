@@ -123,6 +123,7 @@ my ($LEAST, $MOST) = (16 << 10, 8 << 20);
 my $DELAY = 0.05;           # of that moment, in seconds; the clock has 0.01
 my ($window, $sent, $there) = (256 << 10, 0, 0);
 my ($hold, $limited, $judged, $base, $worse) = ("", 0, 0, 1e9, 0);
+my $SMALL = 300;            # bytes of a frame
 my @asked;                  # [how much was sent, when]
 
 open my $uptime, "<", "/proc/uptime" or fail("/proc/uptime: $!");
@@ -237,10 +238,13 @@ sub take {
       admitted(length($send) - $before) if length $send > $before;
     } elsif ($sent - $there >= $window) {
       $limited = 1;
-      # What has no room is dropped, as by any line that is full.
+      # What has no room is dropped, as by any line that is full; what is
+      # small, such as a question, has more room than what there is much of.
       my $before = length $hold;
       read_frame($hold) or return;
-      substr $hold, $before, length $hold, "" if $before > $window / 2;
+      my $small = length($hold) - $before <= $SMALL;
+      substr $hold, $before, length $hold, ""
+        if $before > ($small ? $window : $window / 2);
     } else { return }
   }
 }
