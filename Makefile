@@ -48,8 +48,10 @@ demo: deps
 	@tools/with-deno deno run -A tools/demo.ts
 
 bench: deps
+	@tools/deps bench
 	@${MAKE} --no-print-directory -s pvpn
 	@tools/with-deno deno run -A tests/bench/connect.ts
+	@tools/with-deno deno run -A tests/bench/throughput.ts
 	@tools/with-deno deno run -A tests/bench/link.ts
 
 check:

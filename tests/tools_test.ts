@@ -133,12 +133,16 @@ Deno.test("make deps installs packages without starting their services", () =>
     );
   }));
 
-Deno.test("tools/deps vm and docs do not fail for want of what it cannot install", () =>
+Deno.test("tools/deps vm, docs and bench do not fail for want of what it cannot install", () =>
   withDir(async (dir) => {
     const PATH = await onlyCommands(`${dir}/bin`, ...SHELL);
     const text = await Deno.readTextFile(`${ROOT}tools/deps`);
     await script(`${dir}/deps`, text.replace(/^PATH=.*$/m, ""));
-    const cases = { vm: /qemu-system-x86\b/, docs: /\bfish git lintian\b/ };
+    const cases = {
+      vm: /qemu-system-x86\b/,
+      docs: /\bfish git lintian\b/,
+      bench: /\biperf3\b/,
+    };
     for (const [what, names] of Object.entries(cases)) {
       const { code, all } = await run([`${dir}/deps`, what], { env: { PATH } });
       assertEquals(code, 0, all);
