@@ -13,11 +13,11 @@ type Frames = Record<string, Uint8Array>;
 
 /** Sends packets that have to be dropped, and proves that they were. */
 async function drops(peer: Peer, frames: Frames): Promise<void> {
-  let taken = await peer.taken();
+  const taken = await peer.taken();
   for (const [name, bytes] of Object.entries(frames)) {
     await peer.send(bytes);
     assert(await peer.answers(), name);
-    assertEquals(await peer.taken(), ++taken, `it took: ${name}`);
+    assertEquals(await peer.taken(), taken, `it took: ${name}`);
   }
 }
 
@@ -27,7 +27,7 @@ async function takes(peer: Peer, frames: Frames): Promise<void> {
   for (const [name, bytes] of Object.entries(frames)) {
     await peer.send(bytes);
     assert(await peer.answers(), name);
-    assertEquals(await peer.taken(), taken += 2, `it dropped: ${name}`);
+    assertEquals(await peer.taken(), ++taken, `it dropped: ${name}`);
   }
 }
 
