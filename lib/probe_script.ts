@@ -16,7 +16,7 @@ PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
 LC_ALL=C
 export PATH LC_ALL
 token=$1
-say() { printf '%s %s\\n' "$token" "$*" >&2; }
+say() { printf '\\n%s %s\\n' "$token" "$*" >&2; }
 has() { command -v "$1" >/dev/null 2>&1; }
 fact() {
   [ -r "$2" ] || return 0

@@ -91,6 +91,7 @@ export interface RemoteRequest {
 // lost its keeper: with a tunnel open, ssh would not end with its command.
 // Before the ready line that is left to the client, or sshd might not get to
 // send the error line.
+// A login shell may have said something without ending the line.
 // Nothing may be traced to a stderr that is closed by then: the SIGPIPE would
 // end the trap.
 const SCRIPT = `
@@ -104,7 +105,7 @@ pairs=$7
 shift 7
 index= changed= changed6= ready= begun= parts= undo_parts=
 
-say() { printf '%s %s\\n' "$token" "$*" >&2; }
+say() { printf '\\n%s %s\\n' "$token" "$*" >&2; }
 fail() { say "error=$*"; exit 1; }
 tell() { say "own=$*"; }
 index_of() { i= ; read -r i 2>/dev/null <"/sys/class/net/$1/ifindex"; }

@@ -219,7 +219,7 @@ async function ready<Facts extends object>(
     if (typeof read === "object") facts = read;
     local ||= until?.(line) === true;
     if (facts !== undefined && local) return facts;
-    if (read || echo.includes(line)) continue;
+    if (read || echo.includes(line) || line === "") continue;
     if (kept.push(line) > KEPT_LINES) kept.shift();
     login = readLogin(login, line);
     if (!authenticated && line.startsWith("Authenticated to ")) {

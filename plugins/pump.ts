@@ -29,7 +29,8 @@ my ($in, $out, $ssh) = (\*STDIN, \*STDOUT);  # pipes to the other pump
 
 my $report = \*STDERR;
 unless ($is_client) { open $report, ">&=", 3 or die "descriptor 3: $!\n" }
-sub report { syswrite $report, ($is_client ? "pump: " : "") . "@_\n" }
+# ssh writes to the same pipe, and not in whole lines.
+sub report { syswrite $report, ($is_client ? "\npump: " : "") . "@_\n" }
 
 sub fail {
   report("error", @_);

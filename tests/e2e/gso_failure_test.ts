@@ -71,15 +71,20 @@ test("ssh-gso says what is missing here, and the way out", async (lab) => {
   }
 });
 
-test("what a login shell prints is no packet", async (lab) => {
+test("what a login shell prints is no packet, and hides no line", async (lab) => {
   const { server } = lab;
   // sshd runs the user's shell; bash reads this when it is sshd's.
-  await server.writeFile(`${server.home}/.bashrc`, "echo Welcome; seq 3000\n");
+  await server.writeFile(
+    `${server.home}/.bashrc`,
+    "echo Welcome; seq 3000; printf Hello >&2\n",
+  );
   const passwd = await server.readFile("/etc/passwd");
   const bash = passwd.replace(/^(root:.*:)[^:]*$/m, "$1/bin/bash");
   await server.writeFile("/etc/passwd", bash);
   {
-    await using _ = await gso.up(lab, ["root@server", "10.88.0.0/24"]);
+    await using _ = await gso.up(lab, ["root@server", "10.88.0.0/24"], {
+      says: /^pvpn: ssh: Hello$/m,
+    });
     await lab.client.ok(["ping", "-c1", "-W2", "10.88.0.9"]);
   }
   await server.writeFile("/etc/passwd", passwd);

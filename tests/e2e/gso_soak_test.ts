@@ -1,6 +1,6 @@
 /**
- * ssh-gso under load for as long as PVPN_SOAK says, in seconds: two minutes in
- * CI, 20 seconds elsewhere, without it.
+ * ssh-gso under load for as long as PVPN_SOAK says, in seconds; without it, two
+ * minutes in CI, where a job of its own has ten, and 20 seconds elsewhere.
  */
 import { assert, assertEquals } from "@std/assert";
 import { ADDRESS, type Node } from "../lab/lab.ts";

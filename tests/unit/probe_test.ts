@@ -71,7 +71,7 @@ Deno.test("the probe's script says all, whatever its checks do", async () => {
     const argv = [shell, "-c", probeScript(CHECKS), "pvpn", "T"];
     const { status, stdout, stderr } = await system.query(argv);
     assertEquals([status, stdout], [0, ""]);
-    const lines = stderr.trim().split("\n");
+    const lines = stderr.trim().split(/\n+/);
     for (const line of lines) assertMatch(line, /^T /);
     assertEquals(lines.at(-1), "T ready");
     const { values, findings } = read(...lines.slice(0, -1));

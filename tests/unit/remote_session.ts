@@ -51,7 +51,7 @@ export interface Session {
   log(): string[];
   /** What stood in for sshd said of its end. */
   sshd(): string;
-  /** Lines that were not the script's own. */
+  /** Lines that were not the script's own, nor empty. */
   readonly other: string[];
   readonly dir: string;
 }
@@ -130,7 +130,7 @@ export async function withSession(
     const end = async () => {
       if (open) await child.stdin.close().catch(() => {});
       open = false;
-      for await (const line of lines) other.push(line);
+      for await (const line of lines) if (line !== "") other.push(line);
       await child.status;
     };
     try {
@@ -141,7 +141,7 @@ export async function withSession(
             if (done) throw new Error(`no facts: ${other}`);
             const read = reader.read(value);
             if (typeof read === "object") return read;
-            if (!read) other.push(value);
+            if (!read && value !== "") other.push(value);
           }
         },
         end,

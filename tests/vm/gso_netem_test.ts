@@ -67,6 +67,7 @@ test("ssh-gso outlives a cut of the line", async (lab) => {
   const { client } = lab;
   await using tunnel = await up(lab, ["root@server", "10.88.0.0/24"]);
   const restore = await line(lab, "delay 20ms loss 100%");
+  // Less than what ssh takes for a dead line.
   await new Promise((resolve) => setTimeout(resolve, 5000));
   await restore();
   // The same session: nothing has been lost but time.
