@@ -5,7 +5,8 @@
  * @module
  */
 import type { Environment } from "./environment.ts";
-import { localRows, serverRows, typeRows } from "./check_rows.ts";
+import { localRows, serverRows } from "./check_rows.ts";
+import { forType, sshRows, typeRows } from "./check_types.ts";
 import { ExitCode, PvpnError } from "./errors.ts";
 import { Journal } from "./journal.ts";
 import { cannotRepeat, type Once } from "./login.ts";
@@ -117,6 +118,7 @@ export async function check(
   const local = await localFacts(env);
   const rows = [
     ...localRows(local, user, Deno.uid() === 0),
+    ...sshRows(plugins, "client", local),
     ...await localChecks(plugins, options, env),
   ];
   let code: ExitCode = ExitCode.ok;
@@ -125,7 +127,11 @@ export async function check(
     try {
       const checks = wanted.map(({ check }) => check);
       const probed = await probe({ ...request, host }, checks, user, env);
-      rows.push(...serverRows(host, probed), ...typeRows(wanted, probed.facts));
+      rows.push(
+        ...serverRows(host, probed),
+        ...sshRows(plugins, "server", probed.facts),
+        ...typeRows(wanted, probed.facts),
+      );
     } catch (error) {
       if (!(error instanceof PvpnError) || env.signal.aborted) throw error;
       code = error.code;
@@ -168,10 +174,14 @@ async function localChecks(
   );
   return await Promise.all(all.map(async ({ plugin, check }) => {
     const there = await check.passes((argv, how) => runner.query(argv, how));
+    const said = there && check.version !== undefined
+      ? await runner.query(check.version, { anyStatus: true })
+      : undefined;
+    const text = said?.status === 0 ? said.stdout.split("\n")[0]!.trim() : "";
     return {
       ...{ end: "client", required: true } as const,
       name: check.name.replace(/ on this machine$/, ""),
-      ...{ type: plugin.type, detail: `for ${plugin.type}` },
+      ...{ type: plugin.type, detail: forType(plugin, text) },
       status: there ? "ok" : "missing",
       fix: there ? [] : [check.hint],
     };

@@ -5,10 +5,12 @@
  */
 import type { CheckRow, Probed } from "./check.ts";
 import { type Facts } from "./probe.ts";
-import type { RemoteCheck, TunnelPlugin } from "./tunnel.ts";
+import { isOlder } from "./release.ts";
 import { formatMilliseconds } from "./units.ts";
 import type { User } from "./user.ts";
 
+/** Has rules by port (`ip rule ... dport`). */
+const MIN_LINUX = "4.17";
 /** Seconds by which the clocks may differ: certificates and logs mind more. */
 const CLOCK_LIMIT = 60;
 
@@ -26,7 +28,7 @@ const rowOf = (end: CheckRow["end"]) => (row: Row): CheckRow => ({
 const PACKAGES: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   dnf: { iproute2: "iproute", "openssh-client": "openssh-clients" },
   zypper: { "openssh-client": "openssh-clients" },
-  pacman: { "openssh-client": "openssh" },
+  pacman: { "openssh-client": "openssh", "openssh-server": "openssh" },
   apk: { "openssh-client": "openssh-client-default" },
 };
 const INSTALL: Readonly<Record<string, string>> = {
@@ -49,6 +51,7 @@ function commonRows({ values, resolvers }: Facts, required: boolean): Row[] {
   const manager = values.get("manager");
   const ip = values.get("ip");
   const stub = values.get("stub");
+  const congestion = values.get("congestion") ?? "unknown";
   const install = inWordsOf(manager, "apt install iproute2");
   return [
     ip === undefined
@@ -71,7 +74,9 @@ function commonRows({ values, resolvers }: Facts, required: boolean): Row[] {
       },
     {
       ...{ name: "congestion control", status: "ok" },
-      detail: values.get("congestion") ?? "unknown",
+      detail: congestion === "bbr"
+        ? congestion
+        : `${congestion}; bbr is faster where packets are lost`,
     },
   ];
 }
@@ -84,20 +89,28 @@ export function localRows(
 ): CheckRow[] {
   const ssh = facts.values.get("ssh");
   const agent = Deno.env.get("SSH_AUTH_SOCK") !== undefined;
-  const kernel = facts.values.get("kernel") ?? "unknown";
+  const kernel = facts.values.get("kernel") ?? "";
+  const programs = facts.values.get("programs")?.split(" ") ?? [];
+  const install = (name: string) =>
+    inWordsOf(facts.values.get("manager"), `apt install ${name}`);
   const rows: Row[] = [
-    root ? { name: "root", status: "ok", detail: `Linux ${kernel}` } : {
+    root ? { name: "root", status: "ok", detail: "you are" } : {
       ...{ name: "root", status: "warning" },
       detail: "only root can connect",
       fix: ["sudo pvpn ..."],
     },
+    isOlder(kernel, MIN_LINUX)
+      ? {
+        ...{ name: "Linux", status: "missing", required: true },
+        detail: `${kernel} has no rules by port; ${MIN_LINUX} has`,
+        fix: ["uname -r"],
+      }
+      : { name: "Linux", status: "ok", required: true, detail: kernel },
     ssh === undefined
       ? {
         ...{ name: "ssh", status: "missing", detail: "not installed" },
         required: true,
-        fix: [
-          inWordsOf(facts.values.get("manager"), "apt install openssh-client"),
-        ],
+        fix: [install("openssh-client")],
       }
       : {
         ...{ name: "ssh", status: "ok", required: true },
@@ -110,6 +123,18 @@ export function localRows(
         ? "none"
         : "none: sudo hides it; sudo --preserve-env=SSH_AUTH_SOCK keeps it",
     },
+    ...user === undefined || programs.includes("setpriv") ? [] : [{
+      ...{ name: "setpriv", status: "missing", required: true } as const,
+      ...{ detail: "not installed", fix: [install("util-linux")] },
+    }],
+    programs.includes("nft")
+      ? { name: "nft", status: "ok", detail: "for -D" }
+      : {
+        ...{ name: "nft", status: "warning" },
+        detail: "not installed: with -D, a program that asks other resolvers " +
+          "than the system's gets past the tunnel",
+        fix: [install("nftables")],
+      },
     ...commonRows(facts, true),
   ];
   return rows.map(rowOf("client"));
@@ -134,6 +159,18 @@ function loginRow({ facts, once, socket }: Probed): Row {
   };
 }
 
+function natRow({ values }: Facts): Row {
+  const firewall = values.get("firewall");
+  const flock = values.get("programs")?.split(" ").includes("flock");
+  if (firewall && flock) return { name: "NAT", status: "ok", detail: firewall };
+  const lacking = firewall ? "no flock" : "neither nft nor iptables";
+  const name = firewall ? "util-linux" : "nftables";
+  return {
+    ...{ name: "NAT", status: "warning", detail: `${lacking}, for --nat` },
+    fix: [inWordsOf(values.get("manager"), `apt install ${name}`)],
+  };
+}
+
 /** What there is on the server. */
 export function serverRows(host: string, probed: Probed): CheckRow[] {
   const { facts, socket, now } = probed;
@@ -155,7 +192,7 @@ export function serverRows(host: string, probed: Probed): CheckRow[] {
     root
       ? {
         ...{ name: "root", status: "ok", required: true },
-        detail: `Linux ${values.get("kernel") ?? "unknown"}`,
+        detail: "the login is root's",
       }
       : {
         ...{ name: "root", status: "missing", required: true },
@@ -163,27 +200,22 @@ export function serverRows(host: string, probed: Probed): CheckRow[] {
           "change the server's network",
         fix: [`pvpn --check root@${name}`],
       },
+    { name: "Linux", status: "ok", detail: values.get("kernel") ?? "unknown" },
     ...commonRows(facts, true),
     off.length === 0
       ? { name: "forwarding", status: "ok", detail: "IPv4 and IPv6" }
       : {
         ...{ name: "forwarding", status: "warning" },
         detail: off.length === 2
-          ? "off: only the server itself answers"
-          : `off for IPv${off[0] === "forward4" ? 4 : 6}`,
+          ? "off: without --nat, only the server itself answers"
+          : `off for IPv${off[0] === "forward4" ? 4 : 6}, but with --nat`,
         fix: off.map((key) =>
           key === "forward4"
             ? "sysctl -w net.ipv4.ip_forward=1"
             : "sysctl -w net.ipv6.conf.all.forwarding=1"
         ),
       },
-    values.get("firewall")
-      ? { name: "NAT", status: "ok", detail: values.get("firewall")! }
-      : {
-        ...{ name: "NAT", status: "warning" },
-        detail: "neither nft nor iptables",
-        fix: [inWordsOf(values.get("manager"), "apt install nftables")],
-      },
+    natRow(facts),
     {
       ...{ name: "MTU", status: "ok" },
       detail: socket?.mtu === undefined
@@ -200,25 +232,4 @@ export function serverRows(host: string, probed: Probed): CheckRow[] {
       },
   ];
   return rows.map(rowOf("server"));
-}
-
-/** What tunnel types need on the server. */
-export function typeRows(
-  wanted: readonly {
-    readonly plugin: TunnelPlugin;
-    readonly check: RemoteCheck;
-  }[],
-  { findings, values }: Facts,
-): CheckRow[] {
-  return wanted.map(({ plugin, check }, index) => {
-    const { status, text } = findings.get(index) ?? { status: 2, text: "" };
-    const ok = status === 0;
-    return {
-      ...{ end: "server", name: check.name, type: plugin.type } as const,
-      status: ok ? "ok" : status === 2 ? "warning" : "missing",
-      detail: `for ${plugin.type}` + (text ? `: ${text}` : ""),
-      fix: ok ? [] : [inWordsOf(values.get("manager"), check.hint)],
-      required: true,
-    };
-  });
 }

@@ -37,6 +37,10 @@ const MEMBERS: Readonly<
     (v) => v === undefined || Number.isInteger(v) && v as number >= 576,
     "a number of bytes, 576 or more",
   ],
+  openssh: [
+    (v) => v === undefined || isText(v) && /^\d+\.\d+$/.test(v),
+    "a version such as 7.8",
+  ],
   checks: [(v) => typeof v === "function", "a function"],
   remoteChecks: [
     (v) => v === undefined || typeof v === "function",

@@ -30,7 +30,16 @@ export interface Facts {
 
 const KEYS = [
   ...["uid", "user", "kernel", "forward4", "forward6", "congestion"],
-  ...["manager", "ip", "ssh", "firewall", "stub", "clock", "connection"],
+  ...[
+    "manager",
+    "ip",
+    "ssh",
+    "programs",
+    "firewall",
+    "stub",
+    "clock",
+    "connection",
+  ],
 ];
 const LISTS = ["resolver", "domain"];
 /** Lines of the script's that are taken: it says far less. */

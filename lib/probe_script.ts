@@ -35,6 +35,9 @@ for name in apt-get dnf zypper pacman apk; do
 done
 ! has ip || say "ip=$(ip -V 2>&1)"
 ! has ssh || say "ssh=$(ssh -V 2>&1)"
+programs=
+for name in flock nft setpriv; do ! has "$name" || programs="$programs $name"; done
+say "programs=$programs"
 firewall=
 ! has nft || firewall="$(nft --version 2>&1 | head -n 1)"
 ! has iptables || firewall="\${firewall:+$firewall, }$(iptables --version 2>&1)"

@@ -13,6 +13,9 @@ export const REMEDIES = {
    */
   permitTunnel: "sed -i '1i PermitTunnel yes' /etc/ssh/sshd_config && " +
     "systemctl reload ssh",
+  /** Takes a DisableForwarding away, in the same way. */
+  allowForwarding: "sed -i '1i DisableForwarding no' /etc/ssh/sshd_config && " +
+    "systemctl reload ssh",
   /** Loads the driver of tun devices. */
   loadTun: "modprobe tun",
   /** Loads the driver of PPP over ssh. */

@@ -36,6 +36,11 @@ export interface Check {
   passes(query: TunnelContext["query"]): Promise<boolean>;
   /** Looked at by `--check` only: connecting finds it out by itself. */
   readonly late?: boolean;
+  /**
+   * Prints the version of what is there, which `--check` shows: the first line
+   * of its standard output.
+   */
+  readonly version?: Argv;
 }
 
 /** Something that a tunnel type needs on the server; for `--check`. */
@@ -196,6 +201,11 @@ export interface TunnelPlugin {
   readonly commands: readonly string[];
   /** The MTU of its devices where none is asked for, in bytes; 1500 without. */
   readonly mtu?: number;
+  /**
+   * The oldest OpenSSH that it can use, on both ends, such as `7.8`: where
+   * OpenSSH itself forwards its packets (`-w`). Any, without.
+   */
+  readonly openssh?: string;
   /** What it needs on this machine; looked at before connecting. */
   checks(options: TunnelOptions): readonly Check[];
   /** What it needs on the server; looked at by `--check`. */

@@ -40,7 +40,7 @@ export const PPP_THERE: readonly RemoteCheck[] = [
 
 // The sshd of this session may have another configuration than the usual one:
 // its title, which starts with its command line, says which.
-const PERMIT_TEST = `
+const ASK_SSHD = `
 [ "$(id -u)" = 0 ] || { echo "only root can ask sshd for it"; exit 2; }
 command -v sshd >/dev/null || exit 2
 config= pid=$PPID
@@ -62,19 +62,26 @@ done
 set -- $SSH_CONNECTION
 said=$(sshd -T \${config:+-f "$config"} \\
   -C "user=$(id -un),host=$1,addr=$1,laddr=$3,lport=$4" 2>/dev/null) || exit 2
-permit= disable=
-while read -r key value; do
-  case $key in
-    permittunnel) permit=$value ;;
-    disableforwarding) disable=$value ;;
-  esac
-done <<END
+value() {
+  while read -r key value; do
+    if [ "$key" = "$1" ]; then echo "$value"; break; fi
+  done <<END
 $said
 END
+}`;
+
+const PERMIT_TEST = `${ASK_SSHD}
+permit=$(value permittunnel)
 echo "$permit"
-[ "$disable" != yes ] || exit 1
 case $permit in yes | point-to-point) exit 0 ;; esac
 exit 1`;
+
+// The sshd of 9.2 minds it for ports only, that of 10.5 for tunnels, too
+// (serverloop.c, server_request_tun).
+const FORWARDING_TEST = `${ASK_SSHD}
+[ "$(value disableforwarding)" = yes ] || { echo no; exit 0; }
+echo "yes, which newer sshds take for tunnels, too"
+exit 2`;
 
 /** What makes TUN devices there. */
 const tunThere: RemoteCheck = {
@@ -106,6 +113,11 @@ export const SSH_3_THERE: readonly RemoteCheck[] = [
     name: "PermitTunnel",
     hint: REMEDIES.permitTunnel,
     test: PERMIT_TEST,
+  },
+  {
+    name: "DisableForwarding",
+    hint: REMEDIES.allowForwarding,
+    test: FORWARDING_TEST,
   },
   tunThere,
 ];

@@ -93,13 +93,21 @@ done`,
   errors: { pppd: explainThere },
 };
 
+// `command -v` would not find what only root and a group may run.
+const FIND = `
+set -f
+IFS=:
+for folder in $PATH:${SBIN}; do [ ! -f "$folder/pppd" ] || exit 0; done
+exit 1`.trim();
+
 const installed: Check = {
   name: "pppd on this machine",
   hint: `${REMEDIES.installPpp} on Debian; ${WAY_OUT}`,
   async passes(query) {
-    const argv = ["sh", "-c", `PATH=$PATH:${SBIN}; command -v pppd`];
+    const argv = ["sh", "-c", FIND];
     return (await query(argv, { anyStatus: true })).status === 0;
   },
+  version: ["sh", "-c", `PATH=$PATH:${SBIN}; pppd --version 2>&1`],
 };
 
 const fileStep = (path: string): FileStep => ({ kind: "file", path });

@@ -32,6 +32,7 @@ export const ssh3: TunnelPlugin = {
   type: "ssh-3",
   summary: "OpenSSH's own tunnel; needs PermitTunnel there",
   device: "tun",
+  openssh: "7.8", // 7.7p1 forwards no packets: OpenSSH bug 2855
   commands: ["ip", "sh", "ssh"],
 
   checks: (options) => [

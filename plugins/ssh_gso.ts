@@ -66,6 +66,7 @@ const perl: Check = {
     const argv = ["sh", "-c", "command -v perl"];
     return (await query(argv, { anyStatus: true })).status === 0;
   },
+  version: ["perl", "-e", 'printf "%vd", $^V'],
 };
 
 function explain(

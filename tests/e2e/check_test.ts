@@ -3,7 +3,7 @@ import { assert, assertEquals, assertMatch } from "@std/assert";
 import type { CheckReport, CheckRow } from "../../lib/check.ts";
 import type { Lab } from "../lab/lab.ts";
 import { pvpn } from "../lab/pvpn.ts";
-import { bob, sshd } from "./failure_cases.ts";
+import { bob, keyOptions, sshd } from "./failure_cases.ts";
 import { connect, said, suite, unchanged } from "./helpers.ts";
 
 const test = suite({ jump: false });
@@ -48,6 +48,11 @@ test("--check tells what there is on both ends, in one login", async (lab) => {
   assertEquals([report.version, report.host], [1, "root@server"]);
   assertEquals(report.types, [{ type: "ssh-3", usable: true, missing: [] }]);
   assertEquals(row("server", "PermitTunnel").detail, "for ssh-3: yes");
+  assertEquals(row("server", "DisableForwarding").status, "ok");
+  for (const end of ["client", "server"] as const) {
+    assertMatch(row(end, "OpenSSH 7.8").detail, /^for ssh-3: \d+\.\d+/);
+    assertMatch(row(end, "Linux").detail, /^\d+\.\d+/);
+  }
   assertMatch(row("server", "sshd").detail, /^OpenSSH_\d/);
   assertMatch(row("server", "login").detail, /^by publickey, .* ms away$/);
   assertMatch(
@@ -112,6 +117,21 @@ test("--check finds what a Match block says of who logs in", async (lab) => {
   assertMissing(checked, "PermitTunnel", /sshd_config/);
 });
 
+test("--check warns of what newer sshds take for tunnels as well", async (lab) => {
+  const restore = [
+    await sshd("DisableForwarding yes")(lab),
+    await keyOptions("restrict")(lab),
+  ];
+  const { code, row } = await check(lab, "-t", "ssh-3", "root@server");
+  for (const back of restore) await back();
+  assertEquals(code, 0);
+  for (const name of ["DisableForwarding", "key"]) {
+    assertEquals(row("server", name).status, "warning");
+    assertMatch(row("server", name).detail, /newer sshds take for tunnels/);
+  }
+  assertMatch(row("server", "DisableForwarding").fix[0]!, /^sed -i .*no' /);
+});
+
 test("--check finds a server without ip, or without /dev/net/tun", async (lab) => {
   const { server } = lab;
   const path = (await server.ok(["sh", "-c", "command -v ip"])).trim();
@@ -173,11 +193,15 @@ test("--check tells of this machine when the login fails, with ssh's status", as
 });
 
 test("--check tells all types, and which can be used", async (lab) => {
-  const { code, report } = await check(lab, "root@server");
+  const { code, report, row } = await check(lab, "root@server");
   assertEquals(code, 0);
   const types = new Map(report.types.map((type) => [type.type, type]));
   assertEquals(types.get("ssh-3")?.usable, true);
   assert(types.has("ppp"));
+  for (const end of ["client", "server"] as const) {
+    assertMatch(row(end, "perl").detail, /^for ssh-gso: 5\.\d+/);
+    assertMatch(row(end, "pppd").detail, /^for ppp: .*\d\.\d/);
+  }
   const refused = await pvpn(lab, ["--check", "-t", "no-such", "root@server"]);
   assertEquals([refused.code, refused.stdout], [2, ""]);
 });

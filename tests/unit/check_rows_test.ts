@@ -1,21 +1,15 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import type { CheckReport, Probed } from "../../lib/check.ts";
 import { formatCheck } from "../../lib/check_format.ts";
-import {
-  inWordsOf,
-  localRows,
-  serverRows,
-  typeRows,
-} from "../../lib/check_rows.ts";
+import { inWordsOf, localRows, serverRows } from "../../lib/check_rows.ts";
 import type { Facts } from "../../lib/probe.ts";
 import { PLAIN } from "../../lib/table.ts";
-import { plugins } from "../../plugins/mod.ts";
 
 const VALUES: Readonly<Record<string, string>> = {
   ...{ uid: "0", user: "root", kernel: "6.1.0", forward4: "1", forward6: "1" },
   ...{ congestion: "cubic", manager: "apt-get", clock: "1000" },
   ...{ ip: "ip utility, iproute2-6.1.0", ssh: "OpenSSH_9.2p1 Debian, x" },
-  firewall: "nftables v1.0.6",
+  ...{ firewall: "nftables v1.0.6", programs: "flock nft setpriv" },
 };
 
 function facts(
@@ -65,7 +59,7 @@ Deno.test("serverRows() finds nothing wrong with a server that has all", () => {
 
 Deno.test("serverRows() says what to type for what is not there", () => {
   const row = server(facts({
-    ...{ uid: "1000", user: "bob", ip: undefined, firewall: "" },
+    ...{ uid: "1000", user: "bob", ip: undefined, firewall: "", programs: "" },
     ...{ forward4: "0", forward6: "0", manager: "dnf" },
   }));
   assertEquals(row("root")[0], "missing");
@@ -78,8 +72,12 @@ Deno.test("serverRows() says what to type for what is not there", () => {
     row("forwarding")[2],
     "sysctl -w net.ipv4.ip_forward=1\nsysctl -w net.ipv6.conf.all.forwarding=1",
   );
+  const noFlock = server(facts({ programs: "nft" }))("NAT");
+  assertEquals(noFlock, [
+    ...["warning", "no flock, for --nat", "apt install util-linux"],
+  ]);
   const half = server(facts({ forward6: "0" }))("forwarding");
-  assertEquals(half[1], "off for IPv6");
+  assertEquals(half[1], "off for IPv6, but with --nat");
 });
 
 Deno.test("serverRows() warns of clocks that differ, in words", () => {
@@ -96,32 +94,25 @@ Deno.test("serverRows() warns of a login that nobody can repeat", () => {
   assertMatch(detail, /cannot reconnect .* nobody types a password then$/);
 });
 
-Deno.test("localRows() asks for root, and for ssh", () => {
-  const rows = localRows(facts({ ssh: undefined }), undefined, false);
-  const row = (name: string) => rows.find((row) => row.name === name)!;
-  assertEquals(row("root").status, "warning");
-  assertEquals(row("ssh").fix, ["apt install openssh-client"]);
-  assertEquals(localRows(facts(), undefined, true)[0]?.status, "ok");
-});
-
-Deno.test("typeRows() tells what is missing from what cannot be told", () => {
-  const [plugin] = plugins;
-  const check = { name: "x", hint: "apt install ppp", test: "" };
-  const wanted = Array.from({ length: 4 }, () => ({ plugin: plugin!, check }));
-  const findings = new Map([
-    [0, { status: 0, text: "2.4.9" }],
-    [1, { status: 1, text: "" }],
-    [2, { status: 2, text: "who knows" }],
-  ]);
-  const found = facts({ manager: "apk" }, { findings });
-  const rows = typeRows(wanted, found);
-  assertEquals(rows.map(({ status, fix }) => [status, ...fix]), [
-    ["ok"],
-    ["missing", "apk add ppp"],
-    ["warning", "apk add ppp"],
-    ["warning", "apk add ppp"],
-  ]);
-  assertEquals(rows[0]?.detail, `for ${plugin!.type}: 2.4.9`);
+Deno.test("localRows() asks for root, ssh, a kernel and programs", () => {
+  const user = {
+    ...{ name: "alice", uid: 1000, gid: 1000, home: "/home/alice", shell: "" },
+  };
+  const of = (...args: Parameters<typeof localRows>) => {
+    const rows = localRows(...args);
+    return (name: string) => rows.find((row) => row.name === name);
+  };
+  const all = localRows(facts(), user, true);
+  assertEquals(all.filter(({ status }) => status !== "ok"), []);
+  const lacking = { ssh: undefined, programs: "flock", kernel: "4.9.0-19" };
+  const row = of(facts(lacking), user, false);
+  assertEquals(row("root")?.status, "warning");
+  assertEquals(row("ssh")?.fix, ["apt install openssh-client"]);
+  assertEquals(row("Linux")?.status, "missing");
+  assertEquals(row("setpriv")?.fix, ["apt install util-linux"]);
+  assertEquals(row("nft")?.status, "warning");
+  const root = of(facts(lacking), undefined, true);
+  assertEquals([root("root")?.status, root("setpriv")], ["ok", undefined]);
 });
 
 Deno.test("inWordsOf() speaks for the package manager that is there", () => {
@@ -151,7 +142,7 @@ Deno.test("formatCheck() has a line a check, and what to type below it", () => {
   };
   assertEquals(formatCheck(report, PLAIN).split("\n"), [
     "This machine:",
-    "  ok       root: Linux 6.1.0",
+    "  ok       root: you are",
     "root@h:",
     "  missing  iproute2: no ip program",
     "           fix: apt install iproute2",

@@ -241,7 +241,7 @@ Deno.test("ppp looks for pppd where root's programs are", async () => {
   const [check] = ppp.checks({} as never);
   for (const status of [0, 127]) {
     const passes = check!.passes((argv, options) => {
-      assertMatch(argv.at(-1)!, /:\/usr\/sbin:.*command -v pppd$/);
+      assertMatch(argv.at(-1)!, /:\/usr\/sbin:.*"\$folder\/pppd"/);
       assertEquals(options, { anyStatus: true });
       return Promise.resolve({ status, stdout: "", stderr: "" });
     });
