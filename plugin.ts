@@ -10,6 +10,7 @@ export {
   ExitCode,
   InterruptedError,
   PvpnError,
+  UnfitError,
   UsageError,
 } from "./lib/errors.ts";
 export type { IpLine } from "./lib/link.ts";

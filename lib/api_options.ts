@@ -25,7 +25,7 @@ export interface ConnectOptions extends WorkOptions {
    * Ends the tunnel when it is aborted: while it connects, and when it is up.
    */
   readonly signal?: AbortSignal;
-  /** The tunnel type; `ppp` without. */
+  /** The tunnel type, or `auto`; `ppp` without. */
   readonly type?: string;
   /** Tunnel types beside those that are built in. */
   readonly plugins?: readonly TunnelPlugin[];

@@ -36,7 +36,7 @@ export interface CheckRequest {
   readonly host?: string;
   /** The words of `SSH_ARGS`. */
   readonly sshArgs: readonly string[];
-  /** The tunnel type; all that the program has, without. */
+  /** The word behind `-t`; all types that the program has, without. */
   readonly type?: string;
   /** Whom ssh runs as: see `ConnectRequest`. */
   readonly sshUser?: string;
@@ -105,7 +105,7 @@ export async function check(
   const { runner } = env;
   const plugins = request.type === undefined
     ? env.registry.plugins
-    : [(await env.registry.find(request.type)).plugin];
+    : (await env.registry.choices(request.type)).map(({ plugin }) => plugin);
   const user = await findUser(request.sshUser, env.caller, runner);
   const options: TunnelOptions = {
     ...{ device: "", mtu: DEFAULT_MTU, ipv6: false, resume: false },

@@ -6,35 +6,36 @@
 import { adopt, type Asked, isFor } from "./adopt.ts";
 import { formatRoute, type Prefix, type Route } from "./address.ts";
 import { claim, type NewTunnel, pretend, recover } from "./claim.ts";
-import type { Runner } from "./command.ts";
+import { firstThatFits } from "./auto.ts";
+import { type Candidate, candidates, carriesIpv6 } from "./candidate.ts";
 import { type Connected, type Environment, rollBack } from "./environment.ts";
 import { dnsState, planNames, surveyNames } from "./dns_plan.ts";
 import type { DnsRequest } from "./dns_request.ts";
-import { ExitCode, PvpnError } from "./errors.ts";
 import {
   candidatePairs,
   formatPair,
   formatPair6,
-  type Pair,
   type PairRequest,
   randomPair6,
 } from "./pair.ts";
 import { resolveFirstHop } from "./peer.ts";
 import { self } from "./process.ts";
+import { AUTO } from "./registry.ts";
+import type { RemotePart } from "./remote_script.ts";
 import {
   checkRoutes,
   parseRoutingTable,
+  type RoutingTable,
   SHOW_ROUTES,
 } from "./routing_table.ts";
 import { sshConfig } from "./ssh_config.ts";
-import { type Ipv6Mode, MIN_MTU_6, STATE_VERSION } from "./state.ts";
-import { DEFAULT_MTU, type TunnelPlugin } from "./tunnel.ts";
-import { bringUp } from "./up.ts";
-import { findUser, identity, type User } from "./user.ts";
+import { type Ipv6Mode, STATE_VERSION } from "./state.ts";
+import { bringUp, type UpRequest } from "./up.ts";
+import { findUser, type User } from "./user.ts";
 
 /** What the user wants. */
 export interface ConnectRequest {
-  /** The tunnel type: the word after `-t`. */
+  /** The word after `-t`: a tunnel type, or `auto`. */
   readonly type: string;
   /** SSH-HOST, as {@linkcode parseHost} gives it. */
   readonly host: string;
@@ -66,40 +67,6 @@ export interface ConnectRequest {
   readonly foreground: boolean;
   /** Whether ssh may not ask on a terminal. */
   readonly batch?: boolean;
-}
-
-/** Refuses what cannot work, before anything is changed. */
-async function requireChecks(
-  plugin: TunnelPlugin,
-  mtu: number,
-  ipv6: boolean,
-  user: User | undefined,
-  runner: Runner,
-): Promise<void> {
-  const options = {
-    ...{ device: "", mtu, ipv6, resume: false },
-    ...identity(user),
-  };
-  for (const check of plugin.checks(options)) {
-    if (
-      check.late || await check.passes((argv, how) => runner.query(argv, how))
-    ) continue;
-    throw new PvpnError(
-      ExitCode.missingProgram,
-      `"${plugin.type}" needs ${check.name}`,
-      [check.hint],
-    );
-  }
-}
-
-/** Whether the tunnel is to carry IPv6, on a machine that has it or not. */
-function carriesIpv6(
-  { routes, autoNets, ipv6, mtu }: ConnectRequest & { mtu: number },
-  here: boolean,
-): boolean {
-  const wanted = here && ipv6 === "tunnel";
-  return mtu >= MIN_MTU_6 && (autoNets && wanted ||
-    routes.some((route) => route === "default" ? wanted : route.family === 6));
 }
 
 /** What is found out before the first change, all at once. */
@@ -144,14 +111,14 @@ export async function connect(
     );
   }
   if (!runner.dry) log.step?.("looking at this machine");
-  const { plugin, file } = await env.registry.find(request.type);
-  const mtu = request.mtu ?? plugin.mtu ?? DEFAULT_MTU;
   const user = await findUser(request.sshUser, env.caller, runner);
-  const wants6 = { ...request, mtu };
-  await requireChecks(plugin, mtu, carriesIpv6(wants6, true), user, runner);
-  const asked: Asked = {
+  const types = await candidates(request, user, env);
+  const auto = request.type === AUTO;
+  const unfit = auto ? undefined : types[0]?.unfit;
+  if (unfit !== undefined) throw unfit;
+  const askedFor = ({ plugin, file, options }: Candidate): Asked => ({
     version: STATE_VERSION,
-    type: request.type,
+    type: plugin.type,
     host: request.host,
     sshArgs: request.sshArgs,
     routes: request.routes.map(formatRoute),
@@ -160,40 +127,70 @@ export async function connect(
     fallback: request.fallback,
     autoNets: request.autoNets,
     nat: request.nat,
-    mtu,
+    mtu: options.mtu,
     ...(request.dns && { dns: dnsState(request.dns) }),
     ...(user === undefined ? {} : { user }),
     ...(file === undefined ? {} : { plugin: file }),
-  };
+  });
   if (!runner.dry) {
     const dead = await recover(
       ...[dir, runner, log] as const,
-      (state) => isFor(state, asked, request),
+      (state) => types.some((one) => isFor(state, askedFor(one), request)),
     );
     if (dead !== undefined) return await adopt(dead, request.foreground, env);
   }
   const found = await survey(request, user, env);
   const { me, routing, config, hop, pairs } = found;
   const names = found.names && planNames(request, found.names, routing, log);
-  signal.throwIfAborted();
-  const tunnel: NewTunnel = {
-    ...asked,
-    ...(carriesIpv6(wants6, routing.ipv6)
-      ? { pair6: formatPair6(randomPair6()) }
-      : {}),
-    pair: formatPair(request.pair),
-    phase: "connecting",
-    owner: env.owner ?? me.id,
-    reconnects: 0,
-    ...(hop === undefined ? {} : { firstHop: hop }),
-    ...(names === undefined ? {} : { names }),
+  const attempt = (type: Candidate, parts: readonly RemotePart[]) => {
+    signal.throwIfAborted();
+    const { mtu } = type.options;
+    const tunnel: NewTunnel = {
+      ...askedFor(type),
+      ...(carriesIpv6(request, mtu, routing.ipv6)
+        ? { pair6: formatPair6(randomPair6()) }
+        : {}),
+      pair: formatPair(request.pair),
+      phase: "connecting",
+      owner: env.owner ?? me.id,
+      reconnects: 0,
+      ...(hop === undefined ? {} : { firstHop: hop }),
+      ...(names === undefined ? {} : { names }),
+    };
+    return make(tunnel, routing, env, {
+      ...{ plugin: type.plugin, parts, config, aes: me.aes, pairs },
+      batch: request.batch ?? false,
+      after: request.foreground ? undefined : env.program,
+    });
   };
+  const { host } = request;
+  return auto
+    ? await firstThatFits(types, { host, log, dry: runner.dry }, attempt)
+    : await attempt(types[0]!, []);
+}
+
+/**
+ * Claims a device, and brings the tunnel up.
+ *
+ * @throws {PvpnError} Why not; then nothing of it is left, on either end.
+ */
+async function make(
+  tunnel: NewTunnel,
+  routing: RoutingTable,
+  env: Environment,
+  request: Pick<
+    UpRequest,
+    "plugin" | "parts" | "config" | "aes" | "pairs" | "batch" | "after"
+  >,
+): Promise<Connected> {
+  const { runner, dir, log, signal } = env;
+  const { device: prefix } = request.plugin;
   const claimed = runner.dry
     ? {
-      journal: await pretend(tunnel, plugin.device, routing, dir),
+      journal: await pretend(tunnel, prefix, routing, dir),
       lock: undefined,
     }
-    : await claim(tunnel, plugin.device, routing, dir);
+    : await claim(tunnel, prefix, routing, dir);
   const { journal, lock } = claimed;
   const release = async (options?: { tidy?: boolean }) => {
     await lock?.release();
@@ -201,18 +198,13 @@ export async function connect(
   };
   try {
     const keeper = await bringUp({
-      ...{ journal, plugin, config, runner, log, signal },
-      aes: me.aes,
-      pairs: pairs as readonly Pair[],
-      resume: false,
-      knownAddress: false,
-      batch: request.batch ?? false,
-      after: request.foreground ? undefined : env.program,
-      verbose: env.verbose,
+      ...request,
+      ...{ journal, runner, log, signal, verbose: env.verbose },
+      ...{ resume: false, knownAddress: false },
     });
     await journal.update({
       phase: "up",
-      owner: request.foreground ? tunnel.owner : undefined,
+      owner: request.after === undefined ? tunnel.owner : undefined,
       since: new Date().toISOString(),
     });
     return { journal, keeper, release };

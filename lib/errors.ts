@@ -64,6 +64,12 @@ export class PvpnError extends Error {
   }
 }
 
+/** A tunnel type cannot be had between two machines; another may be. */
+export class UnfitError extends PvpnError {
+  /** The class's name. */
+  override readonly name = "UnfitError";
+}
+
 /** A command line that cannot be understood; exit status 2. */
 export class UsageError extends PvpnError {
   /** The class's name. */

@@ -4,6 +4,7 @@
  * @module
  */
 import { OPTION_GROUPS, type OptionGroup, OPTIONS } from "./options.ts";
+import { AUTO, AUTO_SUMMARY } from "./registry.ts";
 
 /** The text of `--help`. */
 export function helpText(
@@ -23,7 +24,8 @@ export function helpText(
   const groups = Object.entries(OPTION_GROUPS).map(([group, title]) =>
     `${title}:\n${lines(group as OptionGroup)}`
   ).join("\n\n");
-  const known = types.map(({ type, summary }) =>
+  const auto = { type: AUTO, summary: AUTO_SUMMARY };
+  const known = [...types, auto].map(({ type, summary }) =>
     `  ${type.padEnd(28)}${summary}`
   ).join("\n");
   return `Usage: pvpn [OPTION]... SSH-HOST [ROUTE]...

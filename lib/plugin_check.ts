@@ -17,8 +17,8 @@ const MEMBERS: Readonly<
 > = {
   version: [(v) => v === INTERFACE_VERSION, ""], // told apart below
   type: [
-    (v) => isText(v) && TYPE_REGEXP.test(v),
-    "a word of a-z, 0-9 and -",
+    (v) => isText(v) && TYPE_REGEXP.test(v) && v !== "auto",
+    "a word of a-z, 0-9 and -, other than auto",
   ],
   summary: [
     // deno-lint-ignore no-control-regex

@@ -65,10 +65,15 @@ say ready
 [ -z "\${SSH_CONNECTION-}" ] || while read -r _; do :; done
 exit 0`;
 
+/** A function of sh that is one check, in a subshell: `check_INDEX`. */
+export function checkFunction({ test }: RemoteCheck, index: number): string {
+  return `check_${index}() (\n${test.trim()}\n)`;
+}
+
 /** The script, with checks of tunnel types. */
 export function probeScript(checks: readonly RemoteCheck[]): string {
-  const texts = checks.map(({ test }, index) =>
-    `check_${index}() (\n${test.trim()}\n)\nrun ${index}`
+  const texts = checks.map((check, index) =>
+    `${checkFunction(check, index)}\nrun ${index}`
   );
   return [SCRIPT, ...texts, END.trim()].join("\n");
 }

@@ -12,6 +12,15 @@ import type { TunnelPlugin } from "./tunnel.ts";
 /** The type that is used where `-t` is not given. */
 export const DEFAULT_TYPE = "ppp";
 
+/** The word that stands for the fastest type that both ends can do. */
+export const AUTO = "auto";
+
+/** The types that {@linkcode AUTO} tries, the fastest first. */
+const AUTO_TYPES = ["ssh-gso", "ssh-3", "ppp"] as const;
+
+/** What `--help` says of {@linkcode AUTO}. */
+export const AUTO_SUMMARY = "the fastest of these that both ends can do";
+
 /** A tunnel type, and where it is from. */
 export interface Found {
   /** The type. */
@@ -69,8 +78,9 @@ export class Registry {
   async find(type: string, file?: string): Promise<Found> {
     const plugin = this.#plugins.get(type);
     if (plugin !== undefined) return { plugin };
-    const known = `the types are: ${[...this.#plugins.keys()].join(", ")}` +
-      "; choose with -t TYPE";
+    const known = `the types are: ${
+      [...this.#plugins.keys(), AUTO].join(", ")
+    }; choose with -t TYPE`;
     if (!TYPE_REGEXP.test(type)) {
       throw new UsageError(
         `"${type}" is not a tunnel type: it has other characters than a-z, ` +
@@ -93,6 +103,17 @@ export class Registry {
       plugin: await this.#loader.load(found, this.#commands()),
       file: found,
     };
+  }
+
+  /**
+   * The types that a word behind `-t` stands for, in the order in which they
+   * are tried.
+   *
+   * @throws {PvpnError} See {@linkcode Registry.find}.
+   */
+  async choices(type: string): Promise<readonly Found[]> {
+    const types = type === AUTO ? AUTO_TYPES : [type];
+    return await Promise.all(types.map((type) => this.find(type)));
   }
 
   /** All types, loaded ones too, and why those that cannot be used cannot. */

@@ -10,7 +10,7 @@ import {
   parsePrefix,
   type Prefix,
 } from "./address.ts";
-import { ExitCode, PvpnError } from "./errors.ts";
+import { ExitCode, PvpnError, UnfitError } from "./errors.ts";
 import type { Pair } from "./pair.ts";
 import type { RemoteRequest, RemoteScript } from "./remote_script.ts";
 import {
@@ -69,6 +69,8 @@ export const DEVICE_REGEXP = /^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,14}$/;
 export class RemoteReader {
   readonly #request: RemoteRequest;
   readonly #errors: NonNullable<RemoteScript["errors"]>;
+  /** The type's own of these. */
+  readonly #own: ReadonlySet<string>;
   readonly #reports: ReadonlyMap<string, RegExp>;
   readonly #values = new Map<string, string>();
   readonly #lists = new Map<string, string[]>();
@@ -86,6 +88,7 @@ export class RemoteReader {
     this.#reports = new Map(Object.entries(script.reports ?? {}));
     const parts = (request.parts ?? []).map((part) => part.errors ?? {});
     this.#errors = Object.assign({}, ERRORS, ...parts, script.errors);
+    this.#own = new Set(["device", ...Object.keys(script.errors ?? {})]);
   }
 
   /**
@@ -100,7 +103,9 @@ export class RemoteReader {
     const text = line.slice(mark.length);
     if (text === "ready") return this.#facts();
     const [, key, value] = /^([a-z][a-z0-9]*)=(.{0,512})$/.exec(text) ?? [];
-    if (key === "error") throw remoteError(value ?? "", this.#errors);
+    if (key === "error") {
+      throw remoteError(value ?? "", this.#errors, this.#own);
+    }
     if (key === undefined || !this.#keep(key, value ?? "")) {
       throw nonsense(`the line "${text.slice(0, 64)}"`);
     }
@@ -199,6 +204,7 @@ export class PairTakenError extends PvpnError {
 function remoteError(
   text: string,
   errors: NonNullable<RemoteScript["errors"]>,
+  own: ReadonlySet<string>,
 ): PvpnError {
   const [what = "", ...rest] = text.split(" ");
   const [local, peer, ...by] = rest;
@@ -214,7 +220,9 @@ function remoteError(
   const known = new Map(Object.entries(errors)).get(what);
   const { message, hints } = known?.(detail) ??
     { message: `the server's set-up failed: ${text}`, hints: [] };
-  return new PvpnError(ExitCode.server, message, hints);
+  return own.has(what)
+    ? new UnfitError(ExitCode.server, message, hints)
+    : new PvpnError(ExitCode.server, message, hints);
 }
 
 const ERRORS: NonNullable<RemoteScript["errors"]> = {

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { ExitCode, PvpnError } from "./errors.ts";
+import { ExitCode, PvpnError, UnfitError } from "./errors.ts";
 import { REMEDIES } from "./remedy.ts";
 
 /** A cause: the text that tells it, and what to say. */
@@ -15,6 +15,8 @@ interface Cause {
   readonly hints: (host: string) => readonly string[];
   /** Whether the server refused who ssh said to be. */
   readonly login?: true;
+  /** Whether it is `-w` that was refused. */
+  readonly tunnel?: true;
 }
 
 const sshHint = (host: string) => [`see whether this works: ssh ${host} true`];
@@ -24,6 +26,7 @@ const sshHint = (host: string) => [`see whether this works: ssh ${host} true`];
 const CAUSES: readonly Cause[] = [
   { // serverloop.c, server_request_tun
     pattern: /Server has rejected tunnel device forwarding/,
+    tunnel: true,
     code: ExitCode.server,
     message: (host) => `the sshd of "${host}" does not permit tunnels`,
     hints: () => [
@@ -34,6 +37,7 @@ const CAUSES: readonly Cause[] = [
   },
   { // serverloop.c, server_request_tun
     pattern: /Failed to open the tunnel device/,
+    tunnel: true,
     code: ExitCode.server,
     message: (host) => `the sshd of "${host}" could not make a tunnel device`,
     hints: () => [
@@ -43,12 +47,14 @@ const CAUSES: readonly Cause[] = [
   },
   { // misc.c, tun_open; port-net.c, sys_tun_open
     pattern: /tun_open: failed to .*: (.+)$/,
+    tunnel: true,
     code: ExitCode.network,
     message: (_, [, why]) => `ssh could not open the tunnel device: ${why}`,
     hints: () => [`see whether /dev/net/tun is there: ${REMEDIES.loadTun}`],
   },
   { // channels.c and clientloop.c, where no reason was sent
     pattern: /Tunnel (?:device )?forwarding failed|Could not request tunnel/,
+    tunnel: true,
     code: ExitCode.server,
     message: (host) => `the sshd of "${host}" refused the tunnel`,
     hints: () => [`type there: ${REMEDIES.permitTunnel}`],
@@ -129,16 +135,17 @@ export function findCause(
   lines: readonly string[],
   loginHints: readonly string[] = [],
 ): PvpnError | undefined {
-  for (const { pattern, code, message, hints, login } of CAUSES) {
+  for (const { pattern, code, message, hints, login, tunnel } of CAUSES) {
     // The last: what was tried before may have been no failure.
     for (const line of lines.toReversed()) {
       const found = pattern.exec(line);
       if (found === null) continue;
       const more = login ? loginHints : [];
-      return new PvpnError(code, message(host, found), [
-        ...more,
-        ...hints(host),
-      ]);
+      const text = message(host, found);
+      const all = [...more, ...hints(host)];
+      return tunnel
+        ? new UnfitError(code, text, all)
+        : new PvpnError(code, text, all);
     }
   }
   return undefined;

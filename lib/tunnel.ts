@@ -43,7 +43,7 @@ export interface Check {
   readonly version?: Argv;
 }
 
-/** Something that a tunnel type needs on the server; for `--check`. */
+/** Something that a tunnel type needs on the server. */
 export interface RemoteCheck {
   /** What is needed, such as `pppd`. */
   readonly name: string;
@@ -208,7 +208,7 @@ export interface TunnelPlugin {
   readonly openssh?: string;
   /** What it needs on this machine; looked at before connecting. */
   checks(options: TunnelOptions): readonly Check[];
-  /** What it needs on the server; looked at by `--check`. */
+  /** What it needs on the server; looked at by `--check` and `-t auto`. */
   remoteChecks?(options: TunnelOptions): readonly RemoteCheck[];
   /** Makes the tunnel. */
   open(context: TunnelContext, options: TunnelOptions): Promise<Tunnel>;

@@ -22,6 +22,7 @@ import { NAT } from "./remote_nat.ts";
 import {
   newToken,
   remoteCommand,
+  type RemotePart,
   type RemoteRequest,
   type RemoteScript,
 } from "./remote_script.ts";
@@ -37,6 +38,8 @@ export interface UpRequest {
   readonly journal: Journal;
   /** The tunnel's type. */
   readonly plugin: TunnelPlugin;
+  /** Parts of the server's script beside those that the state asks for. */
+  readonly parts?: readonly RemotePart[];
   /** What `ssh -G` says. */
   readonly config: SshConfig;
   /** The pairs that the server may choose from. */
@@ -189,6 +192,7 @@ function pluginContext(
     ssh(options, script, pairs = request.pairs) {
       const { resume, verbose: trace } = request;
       const parts = [
+        ...request.parts ?? [],
         ...resolverParts(journal.state),
         ...journal.state.nat ? [NAT] : [],
         ...wantsNetworks(journal.state) ? [NETWORKS] : [],

@@ -70,7 +70,8 @@ $said
 END
 }`;
 
-const PERMIT_TEST = `${ASK_SSHD}
+const PERMIT_TEST = `
+[ -z "\${SSH_TUNNEL-}" ] || exit 0 # this session has one${ASK_SSHD}
 permit=$(value permittunnel)
 echo "$permit"
 case $permit in yes | point-to-point) exit 0 ;; esac

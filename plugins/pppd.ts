@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { ExitCode, PvpnError, REMEDIES, type RemoteError } from "../plugin.ts";
+import { ExitCode, REMEDIES, type RemoteError, UnfitError } from "../plugin.ts";
 
 /** How to do without pppd. */
 export const WAY_OUT = "or use OpenSSH's own tunnel: -t ssh-3";
@@ -132,7 +132,7 @@ const CODES: ReadonlyMap<number, ExitCode> = new Map([
 export function explainHere(
   status: number | undefined,
   lines: readonly string[],
-): PvpnError | undefined {
+): UnfitError | undefined {
   const said =
     lines.findLast((line) =>
       line.startsWith("pppd: ") && !CHATTER_REGEXP.test(line)
@@ -143,7 +143,7 @@ export function explainHere(
     const { message, hints } = heard
       ? inWords("this machine", NEGOTIATION_FAILED, said)
       : SILENT;
-    return new PvpnError(ExitCode.server, message, hints);
+    return new UnfitError(ExitCode.server, message, hints);
   }
   // The other end has ended without a word of our script: ssh tells.
   if (status === 16 && lines.some((line) => /exit-status/.test(line))) {
@@ -151,5 +151,5 @@ export function explainHere(
   }
   const cause = truly(status, said);
   const { message, hints } = inWords("this machine", cause, said);
-  return new PvpnError(CODES.get(cause) ?? ExitCode.network, message, hints);
+  return new UnfitError(CODES.get(cause) ?? ExitCode.network, message, hints);
 }

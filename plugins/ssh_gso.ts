@@ -11,12 +11,12 @@ import {
   ExitCode,
   formatAddress,
   INTERFACE_VERSION,
-  PvpnError,
   type RemoteScript,
   type Tunnel,
   type TunnelContext,
   type TunnelOptions,
   type TunnelPlugin,
+  UnfitError,
 } from "../plugin.ts";
 import { SSH_GSO_THERE } from "./needs.ts";
 import { PUMP } from "./pump.ts";
@@ -72,13 +72,13 @@ const perl: Check = {
 function explain(
   _status: number,
   lines: readonly string[],
-): PvpnError | undefined {
+): UnfitError | undefined {
   const line = lines.findLast((line) => line.startsWith("pump: error "));
   const why = line?.slice("pump: error ".length);
   if (why === undefined) return undefined;
   // What comes from the other end is the server's fault.
   const theirs = /^the (?:server|other end) /.test(why);
-  return new PvpnError(
+  return new UnfitError(
     theirs ? ExitCode.server : ExitCode.network,
     theirs ? why : `this end of the tunnel failed: ${why}`,
     [WAY_OUT],

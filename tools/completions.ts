@@ -6,11 +6,15 @@
  */
 import { type Option, OPTIONS } from "../lib/options.ts";
 import { PLUGIN_FOLDERS } from "../lib/plugin_loader.ts";
+import { AUTO, AUTO_SUMMARY } from "../lib/registry.ts";
 import { plugins } from "../plugins/mod.ts";
 import { rederive, writeAll } from "./derived.ts";
 
 /** What can stand for a value: words, or what the shell looks up. */
 type Source = readonly string[] | "types" | "devices" | "hosts" | "users";
+
+/** What may stand behind `-t`. */
+const types = [...plugins, { type: AUTO, summary: AUTO_SUMMARY }];
 
 /** By what the value is called in the option table. */
 const SOURCES: Readonly<Record<string, Source>> = {
@@ -66,7 +70,7 @@ function bash(): Record<string, string[]> {
       `_pvpn_without_host=${quote(` ${all(alone)} `)}`,
       "",
       "_pvpn_types() {",
-      `  _pvpn_offer ${plugins.map(({ type }) => type).join(" ")}`,
+      `  _pvpn_offer ${types.map(({ type }) => type).join(" ")}`,
       `  _pvpn_offer_files .js '' ${pluginFiles.join(" \\\n    ")}`,
       "}",
       "",
@@ -116,7 +120,7 @@ function zsh(): Record<string, string[]> {
     types: [
       `files=(${pluginFiles.map((files) => `${files}(N:t:r)`).join(" ")})`,
       "types=(",
-      ...plugins.map(({ type, summary }) =>
+      ...types.map(({ type, summary }) =>
         `  ${quote(`${plain(type)}:${plain(summary)}`)}`
       ),
       "  ${^files}:plugin",
@@ -157,7 +161,7 @@ function fish(): Record<string, string[]> {
   });
   return {
     types: [
-      ...plugins.map(({ type, summary }) =>
+      ...types.map(({ type, summary }) =>
         `printf '%s\\t%s\\n' ${quote(type)} ${quote(summary)}`
       ),
       `set -l files ${pluginFiles.join(" ")}`,

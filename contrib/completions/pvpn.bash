@@ -9,7 +9,7 @@ _pvpn_with_value=' -t --type -i --ip -s --first-ssh-hop --dns --dns-domain --ssh
 _pvpn_without_host=' -S --stop -l --list --watch --recover --types -h --help -v --version '
 
 _pvpn_types() {
-  _pvpn_offer ppp ssh-3 ssh-gso
+  _pvpn_offer ppp ssh-3 ssh-gso auto
   _pvpn_offer_files .js '' /usr/local/lib/pvpn/plugins/*.js \
     /usr/lib/pvpn/plugins/*.js
 }

@@ -36,6 +36,7 @@ function __pvpn_types
     printf '%s\t%s\n' 'ppp' 'pppd over ssh; needs pppd on both ends'
     printf '%s\t%s\n' 'ssh-3' 'OpenSSH'\''s own tunnel; needs PermitTunnel there'
     printf '%s\t%s\n' 'ssh-gso' 'the fastest over ssh; needs perl on both ends'
+    printf '%s\t%s\n' 'auto' 'the fastest of these that both ends can do'
     set -l files /usr/local/lib/pvpn/plugins/*.js /usr/lib/pvpn/plugins/*.js
     __pvpn_files .js $files
     # <<<

@@ -81,13 +81,16 @@ export async function bob({ server }: Lab): Promise<() => Promise<unknown>> {
   };
 }
 
-/** A server on which a program is there, but cannot be run. */
-async function noIp({ server }: Lab): Promise<() => Promise<unknown>> {
-  const path = (await server.ok(["sh", "-c", "command -v ip"])).trim();
-  const hide = ': >/tmp/no; mount --bind /tmp/no "$0"';
-  await server.ok(["sh", "-ec", hide, path]);
-  return () => server.ok(["sh", "-ec", 'umount "$0"; rm /tmp/no', path]);
-}
+/** A program that is there, but cannot be run. */
+export const without =
+  (end: "client" | "server", program: string) => async (lab: Lab) => {
+    const node = lab[end];
+    const path = (await node.ok(["sh", "-c", `command -v ${program}`])).trim();
+    const file = `/tmp/no-${program}`;
+    const hide = ': >"$1"; mount --bind "$1" "$0"';
+    await node.ok(["sh", "-ec", hide, path, file]);
+    return () => node.ok(["sh", "-ec", 'umount "$0"; rm "$1"', path, file]);
+  };
 
 async function wrongKey({ client, dir }: Lab) {
   await makeKey(`${dir}/other`, "other");
@@ -165,7 +168,7 @@ export const FAILURES: Failures = {
     ...{ code: 5, error: /"10\.77\.0\.99", port 22/, hint: /sshd/ },
   },
   "no ip on the server": {
-    setUp: noIp,
+    setUp: without("server", "ip"),
     ...{ code: 6, error: /server has no "ip"/, hint: /iproute2/ },
   },
 };

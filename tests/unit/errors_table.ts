@@ -11,7 +11,8 @@ const ROOT = fromFileUrl(new URL("../..", import.meta.url));
 /** Where the table is. */
 export const TABLE = fromFileUrl(new URL("errors.txt", import.meta.url));
 
-const START = /\bnew (PvpnError|UsageError|IpError|PairTakenError)\(/g;
+const START =
+  /\bnew (PvpnError|UnfitError|UsageError|IpError|PairTakenError)\(/g;
 
 /** The arguments of a call, up to the parenthesis that closes it. */
 function argumentsAt(text: string, start: number): string {

@@ -6,7 +6,7 @@ import {
   assertThrows,
 } from "@std/assert";
 import { UsageError } from "../../lib/errors.ts";
-import { DEFAULT_TYPE, Registry } from "../../lib/registry.ts";
+import { AUTO, DEFAULT_TYPE, Registry } from "../../lib/registry.ts";
 import { INTERFACE_VERSION, type TunnelPlugin } from "../../lib/tunnel.ts";
 import { plugins } from "../../plugins/mod.ts";
 
@@ -53,7 +53,10 @@ Deno.test("Registry names the types that there are", async () => {
 
 Deno.test("Registry refuses types that could not be typed, or are there already", () => {
   for (
-    const type of ["", "A", "-a", "a b", "a/b", "a\n", "../a", "a.b", "\u00e9"]
+    const type of [
+      ...["", "A", "-a", "a b", "a/b", "a\n", "../a", "a.b", "\u00e9"],
+      AUTO, // means others
+    ]
   ) {
     assertThrows(
       () => new Registry([plugin({ type })]),
@@ -94,6 +97,15 @@ Deno.test("Registry refuses what is not written to this interface", () => {
       device,
     );
   }
+});
+
+Deno.test("Registry.choices() gives one type, or for auto several, the fastest first", async () => {
+  const types = async (registry: Registry, type: string) =>
+    (await registry.choices(type)).map(({ plugin }) => plugin.type);
+  const registry = new Registry(plugins);
+  assertEquals(await types(registry, "ssh-3"), ["ssh-3"]);
+  assertEquals(await types(registry, AUTO), ["ssh-gso", "ssh-3", "ppp"]);
+  await assertRejects(() => registry.choices("no-such"), UsageError);
 });
 
 Deno.test("Registry takes the plugins that are built in, and the default is one", async () => {

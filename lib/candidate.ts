@@ -1,0 +1,81 @@
+/**
+ * The tunnel types that a connect may use, and why this machine cannot do one.
+ *
+ * @module
+ */
+import type { Runner } from "./command.ts";
+import type { ConnectRequest } from "./connect.ts";
+import type { Environment } from "./environment.ts";
+import { ExitCode, UnfitError } from "./errors.ts";
+import type { Found } from "./registry.ts";
+import { MIN_MTU_6 } from "./state.ts";
+import {
+  DEFAULT_MTU,
+  type TunnelOptions,
+  type TunnelPlugin,
+} from "./tunnel.ts";
+import { identity, type User } from "./user.ts";
+
+/** A type that may be used. */
+export interface Candidate extends Found {
+  /** What its checks are asked with; no device is chosen yet. */
+  readonly options: TunnelOptions;
+  /** Why this machine cannot do it. */
+  readonly unfit: UnfitError | undefined;
+}
+
+/**
+ * Finds the types that a request is for, in the order in which they are tried.
+ *
+ * @throws {PvpnError} Where there is none, or it cannot be loaded.
+ */
+export async function candidates(
+  request: ConnectRequest,
+  user: User | undefined,
+  { registry, runner }: Environment,
+): Promise<readonly Candidate[]> {
+  const choices = await registry.choices(request.type);
+  // Where there are others, it is not left to connecting to find out.
+  const skipLate = choices.length === 1;
+  return await Promise.all(choices.map(async (found) => {
+    const mtu = request.mtu ?? found.plugin.mtu ?? DEFAULT_MTU;
+    const ipv6 = carriesIpv6(request, mtu, true);
+    const options = {
+      ...{ device: "", mtu, ipv6, resume: false },
+      ...identity(user),
+    };
+    const unfit = await lackingHere(found.plugin, options, skipLate, runner);
+    return { ...found, options, unfit };
+  }));
+}
+
+async function lackingHere(
+  plugin: TunnelPlugin,
+  options: TunnelOptions,
+  skipLate: boolean,
+  runner: Runner,
+): Promise<UnfitError | undefined> {
+  for (const check of plugin.checks(options)) {
+    if (
+      check.late && skipLate ||
+      await check.passes((argv, how) => runner.query(argv, how))
+    ) continue;
+    return new UnfitError(
+      ExitCode.missingProgram,
+      `"${plugin.type}" needs ${check.name}`,
+      [check.hint],
+    );
+  }
+  return undefined;
+}
+
+/** Whether the tunnel is to carry IPv6, on a machine that has it or not. */
+export function carriesIpv6(
+  { routes, autoNets, ipv6 }: ConnectRequest,
+  mtu: number,
+  here: boolean,
+): boolean {
+  const wanted = here && ipv6 === "tunnel";
+  return mtu >= MIN_MTU_6 && (autoNets && wanted ||
+    routes.some((route) => route === "default" ? wanted : route.family === 6));
+}
