@@ -1,15 +1,18 @@
-import { assert, assertEquals, assertMatch } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertThrows } from "@std/assert";
 import { firstThatFits, surveyPart } from "../../lib/auto.ts";
 import type { Candidate } from "../../lib/candidate.ts";
 import { ExitCode, PvpnError, UnfitError } from "../../lib/errors.ts";
 import { silentLog } from "../../lib/log.ts";
+import { RemoteReader } from "../../lib/remote.ts";
 import type { RemotePart } from "../../lib/remote_script.ts";
+import { findCause } from "../../lib/ssh_failure.ts";
 import {
   INTERFACE_VERSION,
   type RemoteCheck,
   type TunnelPlugin,
 } from "../../lib/tunnel.ts";
 import { failureOf } from "./helpers.ts";
+import { REMOTE } from "./sample_state.ts";
 import { withSession } from "./remote_session.ts";
 import { shells } from "./shells.ts";
 
@@ -181,3 +184,22 @@ for (const shell of shells) {
     });
   });
 }
+
+Deno.test("what a type brings, or -w, is the type's fault; what all need is not", () => {
+  const script = { errors: { perl: () => ({ message: "m", hints: [] }) } };
+  const said = (text: string) => {
+    const reader = new RemoteReader(REMOTE, script);
+    return assertThrows(() => reader.read(`${REMOTE.token} error=${text}`));
+  };
+  for (const text of ["perl", "device x"]) {
+    assert(said(text) instanceof UnfitError, text);
+  }
+  for (const text of ["ip no", "missing ip", "address 1 2 3", "other"]) {
+    assert(!(said(text) instanceof UnfitError), text);
+  }
+  const cause = (line: string) => findCause("h", [line]);
+  const refused =
+    "debug1: Remote: Server has rejected tunnel device forwarding";
+  assert(cause(refused) instanceof UnfitError);
+  assert(!(cause("Host key verification failed.") instanceof UnfitError));
+});
