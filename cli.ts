@@ -24,6 +24,7 @@ import {
 import { notifier } from "./lib/notify.ts";
 import { PluginLoader } from "./lib/plugin_loader.ts";
 import { reconnect } from "./lib/reconnect.ts";
+import { quoteAll } from "./lib/quote.ts";
 import { Registry } from "./lib/registry.ts";
 import { formatTypes } from "./lib/status.ts";
 import type { Style } from "./lib/table.ts";
@@ -70,14 +71,23 @@ function interruption(signals: readonly Deno.Signal[]): AbortSignal {
   return controller.signal;
 }
 
-function requireRoot(command: Command): void {
+/** More characters than anybody types. */
+const LINE_LIMIT = 500;
+
+function requireRoot(command: Command, args: readonly string[]): void {
   const harmless = command.action === "types" || command.action === "check" ||
     command.action === "connect" && command.dryRun;
   if (harmless || Deno.uid() === 0) return;
+  const sshArgs = Deno.env.get("SSH_ARGS");
+  // sudo takes it out of the environment.
+  const kept = sshArgs ? [`SSH_ARGS=${sshArgs}`] : [];
+  const line = quoteAll(["sudo", ...kept, "pvpn", ...args]);
   throw new PvpnError(
     ExitCode.notRoot,
-    "only root can change this machine's network",
-    ["type sudo before it: sudo pvpn ..."],
+    command.action === "list"
+      ? "only root can see the tunnels"
+      : "only root can change this machine's network",
+    [`type: ${line.length > LINE_LIMIT ? "sudo pvpn ..." : line}`],
   );
 }
 
@@ -115,6 +125,7 @@ function progressColumns({ action }: Command): number | undefined {
 
 async function run(
   { command, debug }: CommandLine,
+  args: readonly string[],
   more: readonly TunnelPlugin[],
   log: Log,
 ): Promise<ExitCode | void> {
@@ -126,7 +137,7 @@ async function run(
   const registry = new Registry([...plugins, ...more], loader);
   if (command.action === "help") return void print(helpText(registry.plugins));
   if (command.action === "version") return void print(`pvpn ${VERSION}\n`);
-  requireRoot(command);
+  requireRoot(command, args);
   const dry = command.action === "connect" && command.dryRun;
   const runner = dry
     ? new DryRunner(log, (line) => print(line + "\n"))
@@ -215,7 +226,7 @@ export async function main(
       ...{ debug: line.debug, quiet: line.quiet },
       columns: progressColumns(line.command),
     });
-    return await run(line, more, log) ?? ExitCode.ok;
+    return await run(line, args, more, log) ?? ExitCode.ok;
   } catch (error) {
     log.step?.();
     if (error instanceof PvpnError) {

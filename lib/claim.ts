@@ -123,7 +123,9 @@ function freeSlot(
       return slot;
     }
   }
-  throw new PvpnError(ExitCode.network, `${SLOTS} tunnels are up already`);
+  throw new PvpnError(ExitCode.network, `${SLOTS} tunnels are up already`, [
+    "stop one of them: pvpn -S DEVICE",
+  ]);
 }
 
 /** A device that nobody is at work on, and what its journal says. */

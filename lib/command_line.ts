@@ -3,7 +3,14 @@
  *
  * @module
  */
-import { formatRoute, parseRoute, type Prefix, type Route } from "./address.ts";
+import {
+  checkTogether,
+  parseArgument,
+  parseExclude,
+  parseIpv6,
+  parseMtu,
+  uniqueRoutes,
+} from "./arguments.ts";
 import type { CheckRequest } from "./check.ts";
 import type { ConnectRequest } from "./connect.ts";
 import { parseDnsRequest } from "./dns_request.ts";
@@ -16,7 +23,6 @@ import { DEFAULT_TYPE } from "./registry.ts";
 import { DEVICE_REGEXP } from "./remote.ts";
 import { parseHost } from "./ssh.ts";
 import { parseSshArgs } from "./ssh_args.ts";
-import { IPV6_MODES, type Ipv6Mode, MIN_MTU_6 } from "./state.ts";
 import { parseUserName } from "./user.ts";
 
 /** What the command line asks for. */
@@ -50,10 +56,8 @@ export interface CommandLine {
   readonly quiet: boolean;
 }
 
-// The smallest MTU that IPv4 hosts must take (RFC 791), and the largest frame
-// that ssh reads whole: CHAN_RBUF in OpenSSH's channels.h, less its header.
-const MIN_MTU = 576;
-const MAX_MTU = 16380;
+/** Options that stand for something else than connecting. */
+const ACTIONS = ["list", "check", "recover", "types", "stop", "reconnect"];
 
 const flag = ({ long, short }: Option) =>
   short === undefined ? `--${long}` : `-${short}, --${long}`;
@@ -127,6 +131,11 @@ export function parseCommandLine(
     if (extra === undefined) return;
     throw new UsageError(`"${extra}" cannot be there: ${why}`);
   };
+  const actions = ACTIONS.filter((action) => isGiven(values[action]));
+  if (actions.length > 1) {
+    const [one, other] = actions.map((action) => `--${action}`);
+    throw new UsageError(`${one} and ${other} cannot be meant together`);
+  }
   const [json, watch] = [values.json === true, values.watch === true];
   if (values.list === true) {
     none("--list takes no argument");
@@ -165,10 +174,7 @@ export function parseCommandLine(
     ({ values, words } = merge({ values, words }, profile));
   }
   const [host, ...routes] = words;
-  if (host === undefined && !checking) {
-    throw new UsageError("SSH-HOST is missing", "type pvpn --help for usage");
-  }
-  const mtu = value("mtu");
+  const [type, mtu] = [value("type"), value("mtu")];
   const firstHop = value("first-ssh-hop");
   const sshUser = value("ssh-user");
   const dns = parseDnsRequest(
@@ -176,20 +182,28 @@ export function parseCommandLine(
     value("dns"),
     list("dns-domain"),
   );
+  const pair = parsePairRequest(value("ip") ?? "any:any");
+  const ipv6 = parseIpv6(value("ipv6"));
+  if (host === undefined && !checking) {
+    throw new UsageError(
+      "SSH-HOST is missing",
+      "it is: pvpn [OPTION]... SSH-HOST [ROUTE]...; see pvpn --help",
+    );
+  }
   const request: ConnectRequest = {
-    type: value("type") ?? DEFAULT_TYPE,
+    type: type ?? DEFAULT_TYPE,
     host: parseHost(host ?? "localhost"), // for --check of this machine
     // What ssh reads first wins.
     sshArgs: [sshArgs, profile?.sshArgs].flatMap((text) =>
       parseSshArgs(text ?? "")
     ),
-    routes: uniqueRoutes(routes.map(parseRoute)),
+    routes: uniqueRoutes(routes.map(parseArgument)),
     exclude: uniqueRoutes(list("exclude").map(parseExclude)),
-    ipv6: parseIpv6(value("ipv6")),
+    ipv6,
     fallback: values["allow-fallback"] === true,
     autoNets: values["auto-nets"] === true,
     nat: values.nat === true,
-    pair: parsePairRequest(value("ip") ?? "any:any"),
+    pair,
     foreground: values.foreground === true,
     ...(mtu === undefined ? {} : { mtu: parseMtu(mtu) }),
     ...(firstHop === undefined ? {} : { firstHop }),
@@ -199,7 +213,6 @@ export function parseCommandLine(
   checkTogether(request);
   if (checking) {
     const { sshArgs } = request;
-    const type = value("type");
     const check: CheckRequest = {
       sshArgs,
       ...(host === undefined ? {} : { host: request.host }),
@@ -210,53 +223,4 @@ export function parseCommandLine(
   }
   const dryRun = values["dry-run"] === true;
   return { command: { action: "connect", request, dryRun }, debug, quiet };
-}
-
-/** Refuses what cannot be meant together. */
-function checkTogether({ routes, exclude, mtu }: ConnectRequest): void {
-  const texts = routes.map(formatRoute);
-  const same = exclude.map(formatRoute).find((text) => texts.includes(text));
-  if (same !== undefined) {
-    throw new UsageError(`${same} is a ROUTE, and -x ${same} excludes it`);
-  }
-  const ipv6 = routes.find((r) => r !== "default" && r.family === 6);
-  if (ipv6 !== undefined && mtu !== undefined && mtu < MIN_MTU_6) {
-    throw new UsageError(
-      `--mtu ${mtu} is too small for ${formatRoute(ipv6)}`,
-      `IPv6 needs ${MIN_MTU_6} bytes at least`,
-    );
-  }
-}
-
-/** Each route once. */
-function uniqueRoutes<R extends Route>(routes: readonly R[]): R[] {
-  const seen = new Set<string>();
-  return routes.filter((route) => {
-    const key = formatRoute(route);
-    return !seen.has(key) && seen.add(key);
-  });
-}
-
-function parseExclude(text: string): Prefix {
-  const route = parseRoute(text);
-  if (route !== "default") return route;
-  throw new UsageError(
-    `-x ${text} leaves nothing for the tunnel`,
-    "name a part of what is routed, such as -x 192.168.1.0/24",
-  );
-}
-
-function parseIpv6(text: string | undefined): Ipv6Mode {
-  const mode = IPV6_MODES.find((mode) => mode === (text ?? "tunnel"));
-  if (mode !== undefined) return mode;
-  throw new UsageError(`--ipv6 ${text} is none of ${IPV6_MODES.join(", ")}`);
-}
-
-function parseMtu(text: string): number {
-  const mtu = /^\d{1,6}$/.test(text) ? Number(text) : NaN;
-  if (mtu >= MIN_MTU && mtu <= MAX_MTU) return mtu;
-  throw new UsageError(
-    `--mtu ${text} is not a number from ${MIN_MTU} to ${MAX_MTU}`,
-    "below, IPv4 does not work; above, ssh loses every packet",
-  );
 }

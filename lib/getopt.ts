@@ -6,6 +6,7 @@
  */
 import { parseArgs } from "@std/cli/parse-args";
 import { UsageError } from "./errors.ts";
+import { nearest } from "./nearest.ts";
 import { type Option, OPTIONS } from "./options.ts";
 
 /** Options and words, apart. */
@@ -77,32 +78,26 @@ export function isGiven(value: unknown): boolean {
     : value !== undefined && value !== false;
 }
 
-/** The number of edits between two words (Levenshtein). */
-function distance(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, i) => i);
-  for (let i = 1; i <= a.length; i++) {
-    const next = [i];
-    for (let j = 1; j <= b.length; j++) {
-      next[j] = Math.min(
-        row[j]! + 1,
-        next[j - 1]! + 1,
-        row[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1),
-      );
-    }
-    row = next;
-  }
-  return row[b.length]!;
-}
+// Letters of ssh(1)'s options that pvpn has none of its own for.
+const SSH_LETTERS = "46AaBbCcEeFgIJjKkLMmNOoPpQRTVWwXYy";
 
 function unknownOption(arg: string): UsageError {
   const name = arg.replace(/=.*$/, "");
-  const near = OPTIONS.filter(({ group }) => group !== undefined)
-    .map(({ long }) => `--${long}`)
-    .find((long) => name.startsWith("--") && distance(name, long) <= 2);
+  if (!name.startsWith("--")) {
+    return new UsageError(
+      `unknown option "${name}"`,
+      SSH_LETTERS.includes(name.charAt(1))
+        ? `what is for ssh goes into SSH_ARGS: SSH_ARGS='${name} ...' pvpn ...`
+        : "type pvpn --help for the options",
+    );
+  }
+  const longs = OPTIONS.filter(({ group }) => group !== undefined)
+    .map(({ long }) => long);
+  const near = nearest(name.slice(2), longs);
   return new UsageError(
     `unknown option "${name}"`,
     near === undefined
       ? "type pvpn --help for the options"
-      : `did you mean ${near}?`,
+      : `did you mean --${near}?`,
   );
 }

@@ -78,7 +78,7 @@ export class ProbeReader {
       throw new PvpnError(
         ExitCode.server,
         `the server answered the check with the line "${text.slice(0, 64)}"`,
-        ["is there something between you and the server that changes its output?"],
+        ["something changes the server's output on its way: see it with -d"],
       );
     }
     return true;

@@ -5,6 +5,7 @@
  * @module
  */
 import { PvpnError, UsageError } from "./errors.ts";
+import { nearest } from "./nearest.ts";
 import { pluginFault, TYPE_REGEXP } from "./plugin_check.ts";
 import type { PluginLoader } from "./plugin_loader.ts";
 import type { TunnelPlugin } from "./tunnel.ts";
@@ -78,14 +79,17 @@ export class Registry {
   async find(type: string, file?: string): Promise<Found> {
     const plugin = this.#plugins.get(type);
     if (plugin !== undefined) return { plugin };
-    const known = `the types are: ${
-      [...this.#plugins.keys(), AUTO].join(", ")
-    }; choose with -t TYPE`;
+    const types = [...this.#plugins.keys(), AUTO];
+    const near = nearest(type, types);
+    const known = [
+      ...near === undefined ? [] : [`did you mean -t ${near}?`],
+      `the types are: ${types.join(", ")}; choose with -t TYPE`,
+    ];
     if (!TYPE_REGEXP.test(type)) {
       throw new UsageError(
         `"${type}" is not a tunnel type: it has other characters than a-z, ` +
           "0-9 and - in it",
-        known,
+        ...known,
       );
     }
     const found = file ?? await this.#loader?.find(type);
@@ -93,7 +97,7 @@ export class Registry {
       const looked = this.#loader?.folders.map((folder) => `${folder}/`) ?? [];
       throw new UsageError(
         `unknown tunnel type "${type}"`,
-        known,
+        ...known,
         ...looked.length > 0
           ? [`no ${type}.js is in ${looked.join(", ")}`]
           : [],

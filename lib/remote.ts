@@ -190,7 +190,7 @@ function nonsense(what: string): PvpnError {
   return new PvpnError(
     ExitCode.server,
     `the server answered the set-up with ${what}`,
-    ["is there something between you and the server that changes its output?"],
+    ["something changes the server's output on its way: see it with -d"],
   );
 }
 

@@ -38,7 +38,7 @@ export interface SshConfig {
  */
 export function parseHost(text: string): string {
   if (text === "") {
-    throw new UsageError("SSH-HOST is empty", "type pvpn --help for usage");
+    throw new UsageError("SSH-HOST is empty", "it is [USER@]HOST, as for ssh");
   }
   if (text.startsWith("-") || text.includes("@-")) {
     throw new UsageError(

@@ -21,6 +21,23 @@ interface Cause {
 
 const sshHint = (host: string) => [`see whether this works: ssh ${host} true`];
 
+// What others have commands for, and pvpn options: a host may be called so.
+const COMMANDS = new Map([
+  ...["up", "start", "connect"].map((word) => [word, "SSH-HOST"] as const),
+  ...["down", "stop", "disconnect"].map((word) => [word, "--stop"] as const),
+  ...["list", "show", "status"].map((word) => [word, "--list"] as const),
+  ...["check", "help", "version"].map((word) => [word, `--${word}`] as const),
+]);
+
+function unknownHost(host: string): string[] {
+  const command = COMMANDS.get(host);
+  if (command !== undefined) return [`did you mean pvpn ${command}?`];
+  const [, name, port] = /^([^:/]+):(\d+)$/.exec(host) ?? [];
+  return port === undefined
+    ? ["look for a typing mistake; see Host in ssh_config(5)"]
+    : [`a port is named so: ssh://${name}:${port}`];
+}
+
 // In the order in which they are looked for: the first that is found in any
 // line is the cause. Texts of OpenSSH 7.7 to 10.x (sources named).
 const CAUSES: readonly Cause[] = [
@@ -90,7 +107,7 @@ const CAUSES: readonly Cause[] = [
     code: ExitCode.ssh,
     message: (_, [, name, why]) =>
       `the host "${name}" is not known: ${why?.toLowerCase()}`,
-    hints: () => ["look for a typing mistake; see Host in ssh_config(5)"],
+    hints: unknownHost,
   },
   {
     pattern:

@@ -128,7 +128,7 @@ $calm true 2>/dev/null || calm=
   echo "exit $?"
 } | while read -r line; do
   case $line in "exit "*) exit "\${line#"exit "}" ;; esac
-  echo "pppd: $line"
+  printf 'pppd: %s\n' "$line" # echo would make lines of what it escapes
 done >&2`.trim();
 
 async function isThere(

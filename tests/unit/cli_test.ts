@@ -77,7 +77,7 @@ Deno.test("pvpn asks for root, and ends with 3", async () => {
   const text = new TextDecoder().decode(stderr);
   assertEquals(success, true, text);
   assertEquals(text.match(/only root/g)?.length, 4);
-  assertMatch(text, /hint: type sudo/);
+  assertMatch(text, /hint: type: sudo pvpn -S\n/);
 });
 
 Deno.test("pvpn --help ends well when nobody reads it", async () => {

@@ -176,6 +176,7 @@ Deno.test("parseCommandLine() takes nothing for an option behind --", () => {
 
 Deno.test("parseCommandLine() says which value is missing", () => {
   const table: Readonly<Record<string, RegExp>> = {
+    "-t": /-t, --type needs its value: TYPE/,
     "h -t": /-t, --type needs its value: TYPE/,
     "h --type": /-t, --type/,
     "-t -d h": /-t, --type/,
@@ -204,12 +205,33 @@ function onlyThrown(act: () => unknown): UsageError | undefined {
   }
 }
 
+Deno.test("parseCommandLine() refuses two things at once", () => {
+  for (const args of [["-lS"], ["-S", "-l"], ["--types", "--check"]]) {
+    assertMatch(refused(...args).message, /^--\w+ and --\w+ cannot be meant/);
+  }
+  assertEquals(parse("-l", "-v").command.action, "version");
+});
+
+Deno.test("parseCommandLine() knows what others have commands for", () => {
+  for (const first of ["start", "10.0.0.0/8"]) {
+    const { message, hints } = refused(first, "root@h");
+    assertEquals(message, '"root@h" is not a route');
+    assertMatch(hints.join(), /SSH-HOST comes first.*: pvpn root@h /);
+  }
+});
+
 Deno.test("parseCommandLine() guesses what was meant", () => {
   const hint = (arg: string) => refused(arg, "h").hints.join();
   assertEquals(hint("--tpye"), "did you mean --type?");
   assertEquals(hint("--dryrun"), "did you mean --dry-run?");
   assertEquals(hint("--mut=1400"), "did you mean --mtu?");
+  assertEquals(hint("--lst"), "did you mean --list?");
+  assertEquals(hint("--LIST"), "did you mean --list?");
+  assertEquals(hint("--dry"), "did you mean --dry-run?");
+  assertMatch(hint("-p"), /^what is for ssh goes into SSH_ARGS: .*'-p \.\.\.'/);
+  assertMatch(hint("-Z"), /pvpn --help/);
   assertMatch(hint("--nonsense"), /pvpn --help/);
+  assertMatch(hint("--z"), /pvpn --help/);
   assertMatch(hint("-x"), /pvpn --help/);
   assertMatch(hint("--reconnec"), /pvpn --help/);
   assertMatch(refused("--mut=1400", "h").message, /"--mut"/);

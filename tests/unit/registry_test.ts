@@ -48,6 +48,8 @@ Deno.test("Registry names the types that there are", async () => {
   ) {
     const error = await assertRejects(() => registry.find(type), UsageError);
     assertMatch(error.hints.join(), /one, two.*-t TYPE/);
+    const near = error.hints.includes("did you mean -t one?");
+    assertEquals(near, /^(?:ONE|one )$/.test(type), type);
   }
 });
 

@@ -35,3 +35,19 @@ Deno.test("explainSshFailure() needs no words at all", () => {
   const { message } = explainSshFailure("proxy", ["debug1: x", ""], 139);
   assertMatch(message, /status 139$/);
 });
+
+Deno.test("findCause() knows what others have commands for, and how to name a port", () => {
+  const hint = (host: string) => {
+    const line = `ssh: Could not resolve hostname ${host}: Name or service`;
+    return findCause(host, [line])?.hints.join();
+  };
+  assertEquals(hint("stop"), "did you mean pvpn --stop?");
+  assertEquals(hint("up"), "did you mean pvpn SSH-HOST?");
+  assertEquals(
+    hint("root@server:2222"),
+    "a port is named so: ssh://root@server:2222",
+  );
+  for (const host of ["constructor", "server", "root@stop"]) {
+    assertMatch(hint(host) ?? "", /^look for a typing mistake/);
+  }
+});

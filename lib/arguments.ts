@@ -1,0 +1,75 @@
+/**
+ * Values of the command line, each by itself and together.
+ *
+ * @module
+ */
+import { formatRoute, parseRoute, type Prefix, type Route } from "./address.ts";
+import type { ConnectRequest } from "./connect.ts";
+import { UsageError } from "./errors.ts";
+import { IPV6_MODES, type Ipv6Mode, MIN_MTU_6 } from "./state.ts";
+
+// The smallest MTU that IPv4 hosts must take (RFC 791), and the largest frame
+// that ssh reads whole: CHAN_RBUF in OpenSSH's channels.h, less its header.
+const MIN_MTU = 576;
+const MAX_MTU = 16380;
+
+/** Refuses what cannot be meant together. */
+export function checkTogether({ routes, exclude, mtu }: ConnectRequest): void {
+  const texts = routes.map(formatRoute);
+  const same = exclude.map(formatRoute).find((text) => texts.includes(text));
+  if (same !== undefined) {
+    throw new UsageError(`${same} is a ROUTE, and -x ${same} excludes it`);
+  }
+  const ipv6 = routes.find((r) => r !== "default" && r.family === 6);
+  if (ipv6 !== undefined && mtu !== undefined && mtu < MIN_MTU_6) {
+    throw new UsageError(
+      `--mtu ${mtu} is too small for ${formatRoute(ipv6)}`,
+      `IPv6 needs ${MIN_MTU_6} bytes at least`,
+    );
+  }
+}
+
+/** Each route once. */
+export function uniqueRoutes<R extends Route>(routes: readonly R[]): R[] {
+  const seen = new Set<string>();
+  return routes.filter((route) => {
+    const key = formatRoute(route);
+    return !seen.has(key) && seen.add(key);
+  });
+}
+
+/** A word behind SSH-HOST, which is what somebody may take for a command. */
+export function parseArgument(text: string): Route {
+  if (!text.includes("@")) return parseRoute(text);
+  throw new UsageError(
+    `"${text}" is not a route`,
+    `SSH-HOST comes first, and no command before it: pvpn ${text} ...`,
+  );
+}
+
+/** The value of `-x`. */
+export function parseExclude(text: string): Prefix {
+  const route = parseRoute(text);
+  if (route !== "default") return route;
+  throw new UsageError(
+    `-x ${text} leaves nothing for the tunnel`,
+    "name a part of what is routed, such as -x 192.168.1.0/24",
+  );
+}
+
+/** The value of `--ipv6`. */
+export function parseIpv6(text: string | undefined): Ipv6Mode {
+  const mode = IPV6_MODES.find((mode) => mode === (text ?? "tunnel"));
+  if (mode !== undefined) return mode;
+  throw new UsageError(`--ipv6 ${text} is none of ${IPV6_MODES.join(", ")}`);
+}
+
+/** The value of `--mtu`. */
+export function parseMtu(text: string): number {
+  const mtu = /^\d{1,6}$/.test(text) ? Number(text) : NaN;
+  if (mtu >= MIN_MTU && mtu <= MAX_MTU) return mtu;
+  throw new UsageError(
+    `--mtu ${text} is not a number from ${MIN_MTU} to ${MAX_MTU}`,
+    "below, IPv4 does not work; above, ssh loses every packet",
+  );
+}
