@@ -7,7 +7,8 @@
 import { formatAddress } from "./address.ts";
 import type { Runner } from "./command.ts";
 import type { StateDir } from "./journal.ts";
-import { type Live, look, readCounters, type Reading } from "./live.ts";
+import { glance, type Live, look, type Reading } from "./live.ts";
+import type { Socket } from "./sockets.ts";
 import { parsePair6 } from "./pair.ts";
 import { excludedOf, routesOf, type TunnelState } from "./state.ts";
 
@@ -97,10 +98,9 @@ export async function list(
   runner: Runner,
   before?: Reading,
 ): Promise<Listed> {
-  const first = before ?? await readCounters(await dir.devices(), runner);
-  const { states, live } = await observe(dir, runner);
-  const devices = states.map(({ device }) => device);
-  const reading = await readCounters(devices, runner);
+  const seen = await glance(await dir.devices(), runner);
+  const { states, live, reading } = await observe(dir, seen.sockets, runner);
+  const first = before ?? seen.reading;
   const tunnels = states.map((state) =>
     tunnelInfo(state, live.get(state.device)!, first, reading)
   );
@@ -112,15 +112,19 @@ export async function list(
  * Reads what is written down, and looks whether it is so. Who is not there any
  * more may have handed the tunnel over in between: then once more.
  */
-async function observe(dir: StateDir, runner: Runner) {
+async function observe(
+  dir: StateDir,
+  sockets: readonly Socket[],
+  runner: Runner,
+) {
   const same = (a: unknown, b: unknown) =>
     JSON.stringify(a) === JSON.stringify(b);
   for (let tries = 1;; tries++) {
     const states = await dir.states();
-    const live = await look(states, runner);
+    const { live, reading } = await look(states, sockets, runner);
     const dead = states.filter(({ device }) => !live.get(device)!.alive);
     const now = await Promise.all(dead.map(({ device }) => dir.read(device)));
-    if (tries === 3 || same(dead, now)) return { states, live };
+    if (tries === 3 || same(dead, now)) return { states, live, reading };
   }
 }
 

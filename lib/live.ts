@@ -4,9 +4,9 @@
  *
  * @module
  */
-import type { Runner } from "./command.ts";
-import { alive, type ProcessId } from "./process.ts";
-import { connections, type Socket, socketOf } from "./sockets.ts";
+import type { Argv, Runner } from "./command.ts";
+import { aliveArgv, type ProcessId, requireRun } from "./process.ts";
+import { CONNECTIONS, parseSockets, type Socket, socketOf } from "./sockets.ts";
 import type { TunnelState } from "./state.ts";
 
 /** Bytes that went through a device since it was made. */
@@ -33,33 +33,59 @@ export interface Live {
   readonly socket: Socket | undefined;
 }
 
-// Deno may open nothing below /sys without all permissions.
+// Deno may open nothing below /sys without all permissions. The command becomes
+// the process: two of them take longer.
 const READ_COUNTERS = `
-for device; do
-  at=/sys/class/net/$device/statistics
+while [ "$1" != -- ]; do
+  at=/sys/class/net/$1/statistics
   read -r received 2>/dev/null <"$at/rx_bytes" &&
-    read -r sent 2>/dev/null <"$at/tx_bytes" && echo "$device $received $sent"
+    read -r sent 2>/dev/null <"$at/tx_bytes" && echo "$1 $received $sent"
+  shift
 done
-exit 0
+shift
+echo
+exec "$@"
 `.trim();
 
-/** Reads what has gone through devices. */
-export async function readCounters(
+/**
+ * Reads what has gone through devices, and runs a command.
+ *
+ * @returns The counters, and what the command printed.
+ */
+async function readCounters(
+  devices: readonly string[],
+  argv: Argv,
+  runner: Runner,
+): Promise<{ reading: Reading; stdout: string }> {
+  const at = performance.now();
+  const output = await runner.query(
+    ["sh", "-c", READ_COUNTERS, "pvpn", ...devices, "--", ...argv],
+    { anyStatus: true },
+  );
+  requireRun(argv, output);
+  const end = output.stdout.indexOf("\n\n") + 1; // 0 where there are none
+  const counters = new Map<string, Counters>();
+  for (const line of output.stdout.slice(0, end).split("\n")) {
+    const [, device, received, sent] = /^(\S+) (\d+) (\d+)$/.exec(line) ?? [];
+    if (device === undefined) continue;
+    counters.set(device, { received: Number(received), sent: Number(sent) });
+  }
+  return { reading: { at, counters }, stdout: output.stdout.slice(end + 1) };
+}
+
+/** Reads what has gone through devices, and the machine's connections. */
+export async function glance(
   devices: readonly string[],
   runner: Runner,
-): Promise<Reading> {
-  const counters = new Map<string, Counters>();
-  if (devices.length > 0) {
-    const argv = ["sh", "-c", READ_COUNTERS, "pvpn", ...devices];
-    const { stdout } = await runner.query(argv);
-    for (const line of stdout.split("\n")) {
-      const [, device, received, sent] = /^(\S+) (\d+) (\d+)$/.exec(line) ?? [];
-      if (device === undefined) continue;
-      counters.set(device, { received: Number(received), sent: Number(sent) });
-    }
-  }
-  return { at: performance.now(), counters };
+): Promise<{ reading: Reading; sockets: readonly Socket[] }> {
+  if (devices.length === 0) return { reading: NOTHING, sockets: [] };
+  const { reading, stdout } = await readCounters(
+    ...[devices, CONNECTIONS, runner] as const,
+  );
+  return { reading, sockets: parseSockets(stdout) };
 }
+
+const NOTHING: Reading = { at: 0, counters: new Map() };
 
 /** Who looks after a tunnel: a pvpn that is at work on it, or its keeper. */
 function guardians(state: TunnelState): ProcessId[] {
@@ -71,18 +97,20 @@ function guardians(state: TunnelState): ProcessId[] {
 /** Looks at tunnels. */
 export async function look(
   states: readonly TunnelState[],
+  sockets: readonly Socket[],
   runner: Runner,
-): Promise<Map<string, Live>> {
-  if (states.length === 0) return new Map();
-  const [running, sockets] = await Promise.all([
-    alive(runner, states.flatMap(guardians)),
-    connections(runner),
-  ]);
-  return new Map(states.map((state) => {
+): Promise<{ reading: Reading; live: ReadonlyMap<string, Live> }> {
+  if (states.length === 0) return { reading: NOTHING, live: new Map() };
+  const devices = states.map(({ device }) => device);
+  const argv = aliveArgv(states.flatMap(guardians));
+  const { reading, stdout } = await readCounters(devices, argv, runner);
+  const running = new Set(stdout.split("\n").filter(Boolean).map(Number));
+  const live = new Map(states.map((state) => {
     const carriers = state.undo.filter((step) => step.kind === "process");
     return [state.device, {
       alive: guardians(state).some(({ pid }) => running.has(pid)),
       socket: socketOf(sockets, carriers.map(({ pid }) => pid)),
     }];
   }));
+  return { reading, live };
 }

@@ -9,6 +9,7 @@
 import {
   type Argv,
   CommandError,
+  type CommandOutput,
   missingProgram,
   type Runner,
 } from "./command.ts";
@@ -61,6 +62,19 @@ export interface Self {
 }
 
 /**
+ * Requires that a command worked that a shell became.
+ *
+ * @throws {PvpnError} Where it did not, or is not there.
+ */
+export function requireRun(argv: Argv, output: CommandOutput): void {
+  // What sh says of a program that is not there, or may not be run.
+  if (output.status === 127 || output.status === 126) {
+    throw missingProgram(argv[0] ?? "");
+  }
+  if (output.status !== 0) throw new CommandError(argv, output);
+}
+
+/**
  * Finds out who this process is, which Deno itself cannot tell; and runs a
  * command, because two processes take longer than one that becomes another.
  *
@@ -74,11 +88,7 @@ export async function self(
     ["sh", "-c", SELF_SCRIPT, "pvpn", ...argv],
     { anyStatus: true },
   );
-  // What sh says of a program that is not there, or may not be run.
-  if (output.status === 127 || output.status === 126) {
-    throw missingProgram(argv[0] ?? "");
-  }
-  if (output.status !== 0) throw new CommandError(argv, output);
+  requireRun(argv, output);
   const [stat = "", aes = "", ...rest] = output.stdout.split("\n");
   const id = parseStat(stat);
   if (id === undefined) {
@@ -165,13 +175,18 @@ function script(what: string, ids: readonly ProcessId[]): string[] {
   return ["sh", "-c", PROCESS_SCRIPT, "pvpn", what, ...words];
 }
 
+/** Prints the pids of those that are running, one a line. */
+export function aliveArgv(ids: readonly ProcessId[]): string[] {
+  return script("alive", ids);
+}
+
 /** The pids of those that are running; a zombie is not. */
 export async function alive(
   runner: Runner,
   ids: readonly ProcessId[],
 ): Promise<Set<number>> {
   if (ids.length === 0) return new Set();
-  const { stdout } = await runner.query(script("alive", ids));
+  const { stdout } = await runner.query(aliveArgv(ids));
   return new Set(stdout.split("\n").filter(Boolean).map(Number));
 }
 

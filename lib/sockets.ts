@@ -24,9 +24,11 @@ export interface Socket {
 }
 
 /** Asks for all connections that are established. */
+export const CONNECTIONS = ["ss", "-Htinp", "state", "established"] as const;
+
+/** All connections that are established. */
 export async function connections(runner: Runner): Promise<Socket[]> {
-  const argv = ["ss", "-Htinp", "state", "established"];
-  return parseSockets((await runner.query(argv)).stdout);
+  return parseSockets((await runner.query(CONNECTIONS)).stdout);
 }
 
 const USERS_REGEXP = /users:\((?:\("[^"(),=]*",pid=\d+,fd=\d+\),?)+\)\s*$/;

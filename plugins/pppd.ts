@@ -105,7 +105,7 @@ export function explainThere(detail: string): RemoteError {
 
 /** What pppd says of any link; the rest tells why one ended. */
 export const CHATTER_REGEXP =
-  /^pppd: (?:Using interface |Connect: |(?:local|remote) +(?:IP|LL) address |Modem hangup|Connection terminated|Terminating on signal|Connect time |Sent \d|Hangup |You need to create the |$)/;
+  /^pppd: (?:Using interface |Connect: |(?:local|remote) +(?:IP|LL) address |Modem hangup|Connection terminated|Terminating on signal|Connect time |Sent \d|Hangup |You need to create the |$)|^executing the following command|^\tmknod /;
 
 const LL_REGEXP = /^pppd: \S+ +LL address /;
 

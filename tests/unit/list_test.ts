@@ -1,16 +1,26 @@
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertMatch } from "@std/assert";
 import { Journal, StateDir } from "../../lib/journal.ts";
 import { list, LIST_VERSION, tunnelInfo } from "../../lib/list.ts";
-import { look, readCounters, type Reading } from "../../lib/live.ts";
+import { glance, look, type Reading } from "../../lib/live.ts";
 import type { TunnelState } from "../../lib/state.ts";
 import { showList } from "../../lib/watch.ts";
 import { PLAIN } from "../../lib/table.ts";
 import { query, withRunner } from "./fake_runner.ts";
-import { identify, system, withDir, withProcess } from "./helpers.ts";
+import {
+  failureOf,
+  identify,
+  system,
+  withDir,
+  withProcess,
+} from "./helpers.ts";
 import { NEW, STATE } from "./sample_state.ts";
 
 const SS = ["ss", "-Htinp", "state", "established"];
 const SH = ["sh", "-c", /./, "pvpn"];
+
+/** What a listing runs first. */
+const first = (stdout = "tun0 0 0\n\n", status = 0) =>
+  query([...SH, "tun0", "--", ...SS], { stdout, status });
 
 const socket = {
   ...{ owners: [4712], peer: { address: "192.0.2.7", port: 22 } },
@@ -86,11 +96,27 @@ Deno.test("tunnelInfo() has the IPv6 pair where something is routed to it", () =
   assertEquals([local6, peer6], ["fd01:203:405::1", "fd01:203:405::2"]);
 });
 
-Deno.test("readCounters() reads those of devices that are there", async () => {
-  const { counters } = await readCounters(["lo", "no-such"], system);
-  assertEquals([...counters.keys()], ["lo"]);
-  const { received, sent } = counters.get("lo")!;
+Deno.test("glance() reads counters of devices that are there", async () => {
+  const { reading, sockets } = await glance(["lo", "no-such"], system);
+  assertEquals([...reading.counters.keys()], ["lo"]);
+  const { received, sent } = reading.counters.get("lo")!;
   assertEquals([Number.isInteger(received), received], [true, sent]);
+  assertEquals(Array.isArray(sockets), true);
+  assertEquals((await glance(["no-such"], system)).reading.counters.size, 0);
+});
+
+Deno.test("glance() reads counters, then connections, and takes none for others", async () => {
+  const line = `0 0 10.0.0.1:5 192.0.2.7:22 users:(("ssh",pid=4712,fd=3))`;
+  const stdout = `tun0 1 2\n\n${line}\n\t rtt:8.3/1\n\ntun0 8 8\n`;
+  await withRunner([first(stdout)], async (runner) => {
+    const { reading, sockets } = await glance(["tun0"], runner);
+    assertEquals([...reading.counters], [["tun0", { received: 1, sent: 2 }]]);
+    assertEquals([sockets[0]?.owners, sockets[0]?.rtt], [[4712], 8.3]);
+  });
+  await withRunner([first("", 127)], async (runner) => {
+    const error = await failureOf(() => glance(["tun0"], runner));
+    assertMatch(error.message, /^"ss" is not installed/);
+  });
 });
 
 Deno.test("look() asks the owner where there is one, else the keeper", async () => {
@@ -103,22 +129,19 @@ Deno.test("look() asks the owner where there is one, else the keeper", async () 
       { ...NEW, device: "tun2", undo: [], owner: id },
       { ...NEW, device: "tun3", undo: [{ kind: "process", ...gone }] },
     ];
-    const live = await look(states, system);
+    const { live } = await look(states, [], system);
     assertEquals([...live.values()].map(({ alive }) => alive), [
       ...[true, false, true, false],
     ]);
   });
-  assertEquals((await look([], system)).size, 0);
+  assertEquals((await look([], [], system)).live.size, 0);
 });
 
-/** What a listing runs, for a tunnel whose keeper runs, or not. */
-const asked = (running: boolean, counters = "tun0 1 2\n") => [
-  query([...SH, "alive", "4712", "123457"], {
-    stdout: running ? "4712\n" : "",
-  }),
-  query(SS),
-  query([...SH, "tun0"], { stdout: counters }),
-];
+/** What a listing runs. */
+const listing = (running: boolean, counters = "tun0 1 2\n", pid = "4712") =>
+  query([...SH, "tun0", "--", ...SH, "alive", pid, /./], {
+    stdout: `${counters}\n${running ? `${pid}\n` : ""}`,
+  });
 
 async function withState(
   use: (dir: StateDir, state: TunnelState) => Promise<void>,
@@ -135,21 +158,21 @@ async function withState(
 
 Deno.test("list() calls a tunnel dead only if nothing of it changes meanwhile", () =>
   withState(async (dir, state) => {
-    const first = query([...SH, "tun0"], { stdout: "tun0 0 0\n" });
-    await withRunner([first, ...asked(false)], async (runner) => {
+    await withRunner([first(), listing(false)], async (runner) => {
       const { list: { version, tunnels } } = await list(dir, runner);
       assertEquals([version, tunnels[0]?.state], [LIST_VERSION, "dead"]);
     });
     // It comes back while it is looked at: another keeper has it then.
     const undo = [{ kind: "process", pid: 99, start: "5" }] as const;
-    const [alive, ss, counters] = asked(false);
-    const again = query([...SH, "alive", "99", "5"], { stdout: "99\n" });
-    const expected = [first, alive!, ss!, again, ss!, counters!];
-    await withRunner(expected, async (runner) => {
+    const again = listing(true, "tun0 1 2\n", "99");
+    await withRunner([first(), listing(false), again], async (runner) => {
       const { query } = runner;
       runner.query = async (...args) => {
-        if (args[0][0] === "ss") await new Journal(dir, state).update({ undo });
-        return await query.apply(runner, args);
+        const output = await query.apply(runner, args);
+        if (args[0].includes("alive")) {
+          await new Journal(dir, state).update({ undo });
+        }
+        return output;
       };
       const { list: { tunnels } } = await list(dir, runner);
       assertEquals(tunnels[0]?.state, "up");
@@ -158,7 +181,6 @@ Deno.test("list() calls a tunnel dead only if nothing of it changes meanwhile", 
 
 Deno.test("showList() goes on until the signal, or until nobody reads", () =>
   withState(async (dir) => {
-    const first = query([...SH, "tun0"], { stdout: "tun0 0 0\n" });
     for (const last of ["signal", "reader"]) {
       const stop = new AbortController();
       const printed: string[] = [];
@@ -168,8 +190,8 @@ Deno.test("showList() goes on until the signal, or until nobody reads", () =>
         if (last === "signal") stop.abort();
         return last === "signal";
       };
-      const expected = [first, ...asked(true), ...asked(true)];
-      await withRunner(expected, async (runner) => {
+      const twice = [first(), listing(true), first(), listing(true)];
+      await withRunner(twice, async (runner) => {
         const { signal } = stop;
         const env = { dir, runner, signal };
         await showList({ json: true, watch: true }, env, PLAIN, print);
