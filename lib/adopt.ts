@@ -19,7 +19,7 @@ const ASKED = {
   ...{ version: true, type: true, host: true, sshArgs: true, user: true },
   ...{ routes: true, exclude: true, ipv6: true, fallback: true, mtu: true },
   ...{ dns: true, names: false },
-  ...{ plugin: true, pair: false, firstHop: false, pair6: false },
+  ...{ plugin: true, pair: false, pairs: false, firstHop: false, pair6: false },
   ...{ autoNets: true, found: false, nat: true },
   ...{ device: false, slot: false },
   ...{ phase: false, owner: false, server: false, since: false },

@@ -14,7 +14,7 @@ import {
   type WorkOptions,
 } from "./api_options.ts";
 import { connect as connectTunnel } from "./connect.ts";
-import { disconnect as disconnectTunnel, disconnectAll } from "./disconnect.ts";
+import { disconnect as disconnectTunnel, stopAll } from "./disconnect.ts";
 import type { Environment } from "./environment.ts";
 import { ExitCode, InterruptedError, PvpnError } from "./errors.ts";
 import { hold } from "./foreground.ts";
@@ -192,8 +192,7 @@ export async function disconnect(
     await disconnectTunnel(device, env);
     return [device];
   }
-  if ((await env.dir.devices()).length === 0) return [];
   const stopped: string[] = [];
-  await disconnectAll(env, (name) => stopped.push(name));
+  await stopAll(env, (name) => stopped.push(name));
   return stopped;
 }

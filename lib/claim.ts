@@ -4,11 +4,13 @@
  *
  * @module
  */
+import { parsePrefix, type Prefix } from "./address.ts";
 import type { Runner } from "./command.ts";
 import { ExitCode, PvpnError } from "./errors.ts";
 import { Journal, type StateDir } from "./journal.ts";
 import type { Lock } from "./lock.ts";
 import type { Log } from "./log.ts";
+import { formatPair, type Pair } from "./pair.ts";
 import { alive, type ProcessId } from "./process.ts";
 import type { RoutingTable } from "./routing_table.ts";
 import { SLOTS, tableOf } from "./route_numbers.ts";
@@ -22,11 +24,24 @@ export interface Claim {
   readonly lock: Lock;
 }
 
+/** A claim of a tunnel that is new. */
+export interface NewClaim extends Claim {
+  /** The pairs that its server may choose from. */
+  readonly pairs: readonly Pair[];
+}
+
 /** What a claimed tunnel's journal starts with. */
-export type NewTunnel = Omit<TunnelState, "device" | "slot" | "undo">;
+export type NewTunnel = Omit<
+  TunnelState,
+  "device" | "slot" | "pairs" | "undo"
+>;
+
+/** Chooses the pairs that a server may choose from, but none of `reserved`. */
+export type Chooser = (reserved: readonly Prefix[]) => Pair[];
 
 /**
- * Claims a device whose name starts with `prefix`.
+ * Claims a device whose name starts with `prefix`, and pairs that no tunnel
+ * which is being connected may get.
  *
  * @throws {PvpnError} Where another tunnel has the default route already, or
  * an address that is asked for, or nothing is free.
@@ -36,25 +51,31 @@ export async function claim(
   prefix: string,
   routing: RoutingTable,
   dir: StateDir,
-): Promise<Claim> {
+  choose: Chooser,
+): Promise<NewClaim> {
   const all = await dir.lock();
+  let done = false;
   try {
     const others = await dir.states();
+    const pairs = choose(reservedBy(others));
     refuseConflicts(tunnel, others);
     const device = await freeDevice(prefix, others);
     // Whoever has it is about to let it go: the device has no journal.
     const lock = (await dir.lockDevice(device, { wait: true }))!;
     try {
       const slot = freeSlot(others, routing);
-      const journal = new Journal(dir, { ...tunnel, device, slot, undo: [] });
+      const reserved = { pairs: pairs.map(formatPair) };
+      const state = { ...tunnel, ...reserved, device, slot, undo: [] };
+      const journal = new Journal(dir, state);
       await journal.update({});
-      return { journal, lock };
-    } catch (error) {
-      await lock.release();
-      throw error;
+      done = true;
+      return { journal, lock, pairs };
+    } finally {
+      if (!done) await lock.release();
     }
   } finally {
     await all.release();
+    if (!done) await dir.tidy();
   }
 }
 
@@ -64,23 +85,35 @@ export async function pretend(
   prefix: string,
   routing: RoutingTable,
   dir: StateDir,
-): Promise<Journal> {
+  choose: Chooser,
+): Promise<Omit<NewClaim, "lock">> {
   // Only root may see what others there are.
   const others = Deno.uid() === 0 ? await dir.states() : [];
+  const pairs = choose(reservedBy(others));
   refuseConflicts(tunnel, others);
   const device = await freeDevice(prefix, others);
   const slot = freeSlot(others, routing);
-  return new Journal(undefined, { ...tunnel, device, slot, undo: [] });
+  const state = { ...tunnel, device, slot, undo: [] };
+  return { journal: new Journal(undefined, state), pairs };
+}
+
+/** The addresses of others, which the routing table may not have shown yet. */
+function reservedBy(others: readonly TunnelState[]): Prefix[] {
+  return others.flatMap(({ pair = "", pairs = [] }) => [pair, ...pairs])
+    .flatMap((pair) => pair.split(":"))
+    .flatMap((half) => parsePrefix(half, 4) ?? []);
 }
 
 function refuseConflicts(
   tunnel: NewTunnel,
   others: readonly TunnelState[],
 ): void {
-  const halves = (state: NewTunnel) =>
-    (state.pair ?? "").split(":").filter((half) => half && half !== "any");
-  for (const half of halves(tunnel)) {
-    const other = others.find((state) => halves(state).includes(half));
+  const halves = (pair = "") =>
+    pair.split(":").filter((half) => half && half !== "any");
+  for (const half of halves(tunnel.pair)) {
+    const other = others.find(({ pair, pairs = [] }) =>
+      [pair, ...pairs].flatMap(halves).includes(half)
+    );
     if (other === undefined) continue;
     throw new PvpnError(
       ExitCode.network,

@@ -129,6 +129,7 @@ export async function configure(
   const fresh = steps.filter((step) => !undo.some(same(step)));
   await journal.update({
     pair: formatPair(pair),
+    pairs: undefined,
     server,
     undo: [...undo, ...fresh],
   });

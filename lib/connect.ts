@@ -5,7 +5,13 @@
  */
 import { adopt, type Asked, isFor } from "./adopt.ts";
 import { formatRoute, type Prefix, type Route } from "./address.ts";
-import { claim, type NewTunnel, pretend, recover } from "./claim.ts";
+import {
+  type Chooser,
+  claim,
+  type NewTunnel,
+  pretend,
+  recover,
+} from "./claim.ts";
 import { firstThatFits } from "./auto.ts";
 import { type Candidate, candidates, carriesIpv6 } from "./candidate.ts";
 import { type Connected, type Environment, rollBack } from "./environment.ts";
@@ -75,7 +81,7 @@ async function survey(
   user: User | undefined,
   { runner, log }: Environment,
 ) {
-  const { host, sshArgs, firstHop, pair, routes, dns } = request;
+  const { host, sshArgs, firstHop, routes, dns } = request;
   const [me, config, hop, names] = await Promise.all([
     self(runner, SHOW_ROUTES),
     sshConfig(host, sshArgs, user, runner),
@@ -88,9 +94,7 @@ async function survey(
   ]);
   const routing = parseRoutingTable(me.stdout);
   checkRoutes(routes, request.exclude, routing, log);
-  const networks = routes.filter((route) => route !== "default");
-  const pairs = candidatePairs(pair, routing.taken, networks);
-  return { me, routing, config, hop, pairs, names };
+  return { me, routing, config, hop, names };
 }
 
 /**
@@ -140,8 +144,11 @@ export async function connect(
     if (dead !== undefined) return await adopt(dead, request.foreground, env);
   }
   const found = await survey(request, user, env);
-  const { me, routing, config, hop, pairs } = found;
+  const { me, routing, config, hop } = found;
   const names = found.names && planNames(request, found.names, routing, log);
+  const networks = request.routes.filter((route) => route !== "default");
+  const choose: Chooser = (reserved) =>
+    candidatePairs(request.pair, routing.taken, [...networks, ...reserved]);
   const attempt = (type: Candidate, parts: readonly RemotePart[]) => {
     signal.throwIfAborted();
     const { mtu } = type.options;
@@ -157,8 +164,8 @@ export async function connect(
       ...(hop === undefined ? {} : { firstHop: hop }),
       ...(names === undefined ? {} : { names }),
     };
-    return make(tunnel, routing, env, {
-      ...{ plugin: type.plugin, parts, config, aes: me.aes, pairs },
+    return make(tunnel, routing, choose, env, {
+      ...{ plugin: type.plugin, parts, config, aes: me.aes },
       batch: request.batch ?? false,
       after: request.foreground ? undefined : env.program,
     });
@@ -177,21 +184,19 @@ export async function connect(
 async function make(
   tunnel: NewTunnel,
   routing: RoutingTable,
+  choose: Chooser,
   env: Environment,
   request: Pick<
     UpRequest,
-    "plugin" | "parts" | "config" | "aes" | "pairs" | "batch" | "after"
+    "plugin" | "parts" | "config" | "aes" | "batch" | "after"
   >,
 ): Promise<Connected> {
   const { runner, dir, log, signal } = env;
   const { device: prefix } = request.plugin;
-  const claimed = runner.dry
-    ? {
-      journal: await pretend(tunnel, prefix, routing, dir),
-      lock: undefined,
-    }
-    : await claim(tunnel, prefix, routing, dir);
-  const { journal, lock } = claimed;
+  const wanted = [tunnel, prefix, routing, dir, choose] as const;
+  const { journal, pairs, lock } = runner.dry
+    ? { ...await pretend(...wanted), lock: undefined }
+    : await claim(...wanted);
   const release = async (options?: { tidy?: boolean }) => {
     await lock?.release();
     if (options?.tidy) await dir.tidy();
@@ -199,7 +204,7 @@ async function make(
   try {
     const keeper = await bringUp({
       ...request,
-      ...{ journal, runner, log, signal, verbose: env.verbose },
+      ...{ journal, pairs, runner, log, signal, verbose: env.verbose },
       ...{ resume: false, knownAddress: false },
     });
     await journal.update({

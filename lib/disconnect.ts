@@ -20,14 +20,27 @@ export async function disconnect(
   device: string,
   env: Environment,
 ): Promise<void> {
+  if (!await stop(device, env)) throw await noSuchTunnel(device, env);
+}
+
+/** See {@linkcode disconnect}; false where there is no such tunnel. */
+async function stop(device: string, env: Environment): Promise<boolean> {
   const { dir, runner } = env;
-  const state = await dir.read(device);
-  if (state === undefined) throw await noSuchTunnel(device, env);
-  const lock = await lockStopped(device, env);
+  if (await dir.read(device) === undefined) return false;
+  // Of several who want to stop it, one does; for the others it has gone then.
+  const turn = await dir.lockStop(device);
+  if (turn === undefined) return false;
   try {
-    await dir.discard(device, await dir.read(device), runner);
+    if (await dir.read(device) === undefined) return false;
+    const lock = await lockStopped(device, env);
+    try {
+      await dir.discard(device, await dir.read(device), runner);
+    } finally {
+      await lock?.release();
+    }
+    return true;
   } finally {
-    await lock?.release();
+    await turn.release();
     await dir.tidy();
   }
 }
@@ -83,16 +96,25 @@ export async function disconnectAll(
   env: Environment,
   stopped: (device: string) => void,
 ): Promise<void> {
+  if (await stopAll(env, stopped)) return;
   const { dir, runner, log } = env;
+  await recover(dir, runner, log); // stray files of a run that was cut
+  await restoreLeft(runner, log);
+  await dir.tidy();
+  throw new PvpnError(ExitCode.state, "no tunnel is up");
+}
+
+/** See {@linkcode disconnectAll}; false where there is none. */
+export async function stopAll(
+  env: Environment,
+  stopped: (device: string) => void,
+): Promise<boolean> {
+  const { dir, log } = env;
+  let any = false;
   const devices = await dir.devices();
-  if (devices.length === 0) {
-    await recover(dir, runner, log); // stray files of a run that was cut
-    await restoreLeft(runner, log);
-    await dir.tidy();
-    throw new PvpnError(ExitCode.state, "no tunnel is up");
-  }
   const results = await Promise.allSettled(devices.map(async (device) => {
-    await disconnect(device, env);
+    if (!await stop(device, env)) return; // somebody else did
+    any = true;
     stopped(device);
   }));
   const reasons = results.flatMap((result) =>
@@ -100,4 +122,5 @@ export async function disconnectAll(
   );
   for (const reason of reasons.slice(1)) log.error(String(reason.message));
   if (reasons.length > 0) throw reasons[0];
+  return any;
 }

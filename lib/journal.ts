@@ -71,7 +71,7 @@ export class StateDir {
 
   /** The devices that have any file, in order. */
   files(): Promise<string[]> {
-    return this.#names(/^(.+?)\.(?:json|json\.new|lock)$/);
+    return this.#names(/^(.+?)\.(?:json|json\.new|lock|stop)$/);
   }
 
   async #names(pattern: RegExp): Promise<string[]> {
@@ -130,6 +130,15 @@ export class StateDir {
     return acquire(this.file(device, "lock"), { ...options, create: true });
   }
 
+  /**
+   * Takes the turn to stop a device's tunnel; waits for whoever has it.
+   *
+   * @returns `undefined` where not even the folder is there.
+   */
+  lockStop(device: string): Promise<Lock | undefined> {
+    return acquire(this.file(device, "stop"), { wait: true, create: true });
+  }
+
   /** Undoes what a state says and removes the files; hold the lock. */
   async discard(
     device: string,
@@ -140,9 +149,12 @@ export class StateDir {
     await this.remove(device);
   }
 
-  /** Removes a device's journal; hold the lock. */
+  /**
+   * Removes a device's journal, and what is left of a stop that was killed;
+   * hold the lock. Who is just stopping it does not miss it.
+   */
   async remove(device: string): Promise<void> {
-    for (const kind of ["json.new", "json"] as const) {
+    for (const kind of ["json.new", "json", "stop"] as const) {
       try {
         await Deno.remove(this.file(device, kind));
       } catch (error) {
@@ -152,7 +164,7 @@ export class StateDir {
   }
 
   /** The path of one of a device's files. */
-  file(device: string, kind: "json" | "json.new" | "lock"): string {
+  file(device: string, kind: "json" | "json.new" | "lock" | "stop"): string {
     return `${this.path}/${device}.${kind}`;
   }
 

@@ -132,8 +132,8 @@ const TRIES_PER_POOL = 64;
  *
  * @param request What `-i` asked for.
  * @param taken Networks that this machine reaches by other ways.
- * @param routes Networks that the tunnel is for: a pair that is chosen must
- * not hide two of their addresses.
+ * @param routes Networks that the tunnel is for, two of whose addresses a
+ * pair that is chosen must not hide; and what else it must not be of.
  * @throws {PvpnError} Where an address that was asked for is taken, or no
  * pair is free.
  */

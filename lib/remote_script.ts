@@ -180,6 +180,11 @@ up6() {
 }
 
 report() {
+  # Another session may have been given them at the same moment.
+  case $(ip -4 -o address show to "$local") in
+    *"
+"*) fail address "$local" "$peer" "$local" ;;
+  esac
   for part in $parts; do "$part" "$1"; done
   read -r is <"/proc/sys/net/ipv4/conf/$1/forwarding"
   say "forwarding=$is"

@@ -91,6 +91,8 @@ export interface TunnelState {
   readonly owner?: ProcessId;
   /** The pair in use, `LOCAL:PEER`; until it is, what `-i` asked for. */
   readonly pair?: string;
+  /** Until one is in use: the pairs that the server may choose from. */
+  readonly pairs?: readonly string[];
   /** What is done for names; without it, nothing. */
   readonly dns?: DnsState;
   /** How that is done. */
@@ -186,6 +188,9 @@ const CHECKS: Readonly<
     value === "connecting" || value === "up" || value === "reconnecting",
   owner: optional(isProcess),
   pair: optional(accepted(parsePairRequest)),
+  pairs: optional((value) =>
+    isTexts(value) && value.every(accepted(parsePairRequest))
+  ),
   dns: optional(isDns),
   names: optional(isNames),
   firstHop: optional((value) =>

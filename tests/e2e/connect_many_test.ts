@@ -88,17 +88,6 @@ test("-S of what is not there is an error", async (lab) => {
   await lab.client.ok(["ping", "-c", "1", (await tunnel.pair()).peer]);
 });
 
-test("stopping twice at the same moment stops once", async (lab) => {
-  const { device } = await up(lab, ["root@server", "10.88.0.0/24"]);
-  const results = await Promise.all(
-    [1, 2, 3].map(() => pvpn(lab, ["-S", device])),
-  );
-  assertEquals(results.map(({ code }) => code).sort()[0], 0);
-  for (const { code, stderr } of results) {
-    assert(code === 0 || code === 9, stderr);
-  }
-});
-
 test("a device that is another program's is left alone", async (lab) => {
   const { client } = lab;
   await client.ok(["ip", "tuntap", "add", "dev", "tun0", "mode", "tun"]);

@@ -19,6 +19,17 @@ export interface HolderOptions {
   openTun: boolean;
 }
 
+// Addresses and routes of IPv6 are there at once, and do not change by themselves.
+const NETWORK = `
+for conf in all default lo; do
+  cd "/proc/sys/net/ipv6/conf/$conf"
+  echo 0 >disable_ipv6; echo 0 >accept_dad; echo 0 >accept_ra; echo 0 >router_solicitations
+done
+cd /
+ip link set lo up
+echo ready
+`.trim();
+
 /** Private views of what a VPN changes; runs as the first process of the node. */
 const SETUP = `
 set -eu
@@ -48,15 +59,19 @@ if [ "$open_tun" = true ]; then
   mount -t tmpfs -o mode=755 lab /dev/net
   mknod -m 666 /dev/net/tun c 10 200
 fi
-# Addresses and routes of IPv6 are there at once, and do not change by themselves.
-for conf in all default lo; do
-  cd "/proc/sys/net/ipv6/conf/$conf"
-  echo 0 >disable_ipv6; echo 0 >accept_dad; echo 0 >accept_ra; echo 0 >router_solicitations
-done
-cd /
-ip link set lo up
-echo ready
+${NETWORK}
 exec env --ignore-signal=CHLD cat # so the kernel reaps orphans
+`;
+
+/** The same of a machine inside of a node. */
+const SETUP_INSIDE = `
+set -eu
+umask 022
+mount -t sysfs sysfs /sys
+mount -t tmpfs -o mode=755 lab /run
+mkdir /run/sshd
+${NETWORK}
+exec cat
 `;
 
 /**
@@ -101,38 +116,51 @@ async function firstLine(stream: ReadableStream<Uint8Array>): Promise<string> {
 export class Holder {
   /** The init of the node, by its pid on the host. */
   readonly pid: number;
-  readonly #unshare: Deno.ChildProcess;
+  readonly #child: Deno.ChildProcess;
   readonly #input: WritableStreamDefaultWriter<Uint8Array>;
 
-  private constructor(unshare: Deno.ChildProcess, pid: number) {
-    this.#unshare = unshare;
-    this.#input = unshare.stdin.getWriter();
+  private constructor(child: Deno.ChildProcess, pid: number) {
+    this.#child = child;
+    this.#input = child.stdin.getWriter();
     this.pid = pid;
   }
 
   /** Makes the namespaces and waits until the node's file systems are in place. */
-  static async start(options: HolderOptions): Promise<Holder> {
+  static start(options: HolderOptions): Promise<Holder> {
     const { name, dir, keep, openTun } = options;
-    const unshare = new Deno.Command("unshare", {
-      args: [
-        ...["--net", "--mount", "--pid", "--uts", "--fork", "--kill-child"],
-        ...["--mount-proc", "sh", "-c", SETUP, "holder"],
-        ...[dir, name, String(openTun), ...keep],
-      ],
+    return Holder.#hold(name, [
+      ...["unshare", "--net", "--mount", "--pid", "--uts", "--fork"],
+      ...["--kill-child", "--mount-proc", "sh", "-c", SETUP, "holder"],
+      ...[dir, name, String(openTun), ...keep],
+    ]);
+  }
+
+  /** Makes a network and a /run inside of a node; they end with it. */
+  static inside(node: number, name: string): Promise<Holder> {
+    return Holder.#hold(name, [
+      ...["nsenter", `--target=${node}`, "--mount", "--uts", "--net", "--pid"],
+      ...["--", "unshare", "--net", "--mount", "sh", "-c", SETUP_INSIDE],
+    ]);
+  }
+
+  static async #hold(name: string, argv: readonly string[]): Promise<Holder> {
+    const [program = "", ...args] = argv;
+    const child = new Deno.Command(program, {
+      args,
       stdin: "piped",
       stdout: "piped",
       stderr: "piped",
       detached: true, // so that Ctrl-C reaches the tests only
     }).spawn();
-    const ready = (await firstLine(unshare.stdout)) === "ready\n";
-    const pid = childOf(unshare.pid);
+    const ready = (await firstLine(child.stdout)) === "ready\n";
+    const pid = childOf(child.pid);
     if (ready && pid) {
-      await unshare.stderr.cancel();
-      return new Holder(unshare, pid);
+      await child.stderr.cancel();
+      return new Holder(child, pid);
     }
-    await unshare.stdin.close();
-    const why = await new Response(unshare.stderr).text();
-    await unshare.status;
+    await child.stdin.close();
+    const why = await new Response(child.stderr).text();
+    await child.status;
     throw new Error(`cannot make the node ${name}: ${why.trim()}`);
   }
 
@@ -149,6 +177,6 @@ export class Holder {
   async stop(): Promise<void> {
     this.kill();
     await this.#input.close().catch(() => {});
-    await this.#unshare.status;
+    await this.#child.status;
   }
 }

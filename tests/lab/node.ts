@@ -31,14 +31,19 @@ export class Node {
   readonly #holder: Holder;
   readonly #own = new Set<number>();
   readonly #children: Deno.ChildProcess[] = [];
-  readonly #hashes: HashCache = new Map();
+  /** Whether it is inside of another. */
+  readonly #shared: boolean;
+  readonly #inside: Node[] = [];
+  readonly #hashes: HashCache;
 
-  private constructor(options: HolderOptions, holder: Holder) {
+  private constructor(options: HolderOptions, holder: Holder, parent?: Node) {
     this.name = options.name;
     this.dir = options.dir;
-    this.home = `${options.dir}/home`;
+    this.home = parent?.home ?? `${options.dir}/home`;
     this.kept = options.keep;
     this.#holder = holder;
+    this.#shared = parent !== undefined;
+    this.#hashes = parent ? parent.#hashes : new Map();
   }
 
   /** Makes the namespaces; they hold a loopback device only. */
@@ -47,7 +52,22 @@ export class Node {
     return new Node(options, await Holder.start(options));
   }
 
-  /** The init of the node, by its pid on the host. */
+  /**
+   * Makes a machine inside of this one, cheaply: it has a network and a /run of
+   * its own; files and users are those of this one, with which it ends at the
+   * latest.
+   */
+  async inside(name: string): Promise<Node> {
+    const dir = `${this.dir}/${name}`;
+    await Deno.mkdir(dir);
+    const options = { name, dir, keep: this.kept, openTun: false };
+    const holder = await Holder.inside(this.pid, name);
+    const node = new Node(options, holder, this);
+    this.#inside.push(node);
+    return node;
+  }
+
+  /** The process that keeps it, its init, by its pid on the host. */
   get pid(): number {
     return this.#holder.pid;
   }
@@ -119,9 +139,15 @@ export class Node {
 
   /** The processes inside, without the lab's own. */
   processes(): Promise<ProcessInfo[]> {
-    const all = readProcesses(`${this.root}/proc`);
+    const proc = `${this.root}/proc`;
+    // What is inside of it, or beside it in another, has another network.
+    const network = (pid: number) => linkTarget(`${proc}/${pid}/ns/net`);
+    const shared = this.#shared || this.#inside.length > 0;
+    const here = shared ? linkTarget(`/proc/${this.pid}/ns/net`) : undefined;
     return Promise.resolve(
-      all.filter(({ pid }) => pid !== 1 && !this.#own.has(pid)),
+      readProcesses(proc).filter(({ pid }) =>
+        pid !== 1 && !this.#own.has(pid) && (!shared || network(pid) === here)
+      ),
     );
   }
 
@@ -183,6 +209,7 @@ export class Node {
   /** Ends the node and all its processes. */
   async stop(): Promise<void> {
     await this.#holder.stop();
+    await Promise.all(this.#inside.map((node) => node.stop()));
     // What entered it outlives it by a moment; a test must not.
     await Promise.all(this.#children.map(({ status }) => status));
   }

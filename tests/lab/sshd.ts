@@ -11,11 +11,15 @@ export async function makeKey(path: string, comment: string): Promise<string> {
   return (await Deno.readTextFile(`${path}.pub`)).trim();
 }
 
-/** The lines of a configuration; earlier ones win in sshd. */
+/**
+ * The lines of a configuration; earlier ones win in sshd, but for MaxStartups,
+ * of which the last does.
+ */
 function configuration(sshd: Sshd, extra: readonly string[]): string {
   // What follows a Match belongs to it, so such blocks come last.
   const match = extra.findIndex((line) => /^\s*match\b/i.test(line));
   const end = match < 0 ? extra.length : match;
+  const startups = extra.some((line) => /^\s*maxstartups\b/i.test(line));
   return [
     ...extra.slice(0, end),
     `HostKey ${sshd.hostKey}`,
@@ -29,7 +33,7 @@ function configuration(sshd: Sshd, extra: readonly string[]): string {
     "StrictModes no",
     "PrintMotd no",
     "PrintLastLog no",
-    "MaxStartups 1000",
+    ...startups ? [] : ["MaxStartups 1000"],
     "MaxSessions 1000",
     "LogLevel VERBOSE",
     "Subsystem sftp internal-sftp",
@@ -94,7 +98,9 @@ export class Sshd {
   /** Ends the listener and all sessions at once, as if the machine was gone. */
   async stop(): Promise<void> {
     if (!this.#listener) return;
+    // Not those of machines inside of it, which have networks of their own.
     const script = 'for p in /proc/[0-9]*; do read -r c <"$p/comm" && ' +
+      '[ "$p/ns/net" -ef /proc/self/ns/net ] && ' +
       'case $c in sshd*) kill -9 "${p#/proc/}"; found=1;; esac; done 2>/dev/null' +
       '; [ -z "${found-}" ]';
     while ((await this.#node.run(["sh", "-c", script])).code !== 0);

@@ -32,18 +32,23 @@ function assertSame(node: Node, before: string, after: string): void {
 /**
  * Proves that both ends are, byte for byte, as they were: the client as soon
  * as `body` is done, the server, which cleans itself, a little later.
+ *
+ * @param others More servers.
  */
 export async function unchanged<T>(
   { client, server }: Lab,
   body: () => Promise<T>,
+  others: readonly Node[] = [],
 ): Promise<T> {
-  const [atClient, atServer] = await Promise.all([
-    client.snapshot(),
-    server.snapshot(),
-  ]);
+  const servers = [server, ...others];
+  const [atClient, ...atServers] = await Promise.all(
+    [client, ...servers].map((node) => node.snapshot()),
+  );
   const result = await body();
-  assertSame(client, atClient, await client.snapshot());
-  assertSame(server, atServer, await settled(server, atServer));
+  assertSame(client, atClient!, await client.snapshot());
+  for (const [i, node] of servers.entries()) {
+    assertSame(node, atServers[i]!, await settled(node, atServers[i]!));
+  }
   return result;
 }
 

@@ -108,7 +108,19 @@ const RESOLV: Readonly<Record<keyof Nodes, string>> = {
   jump: "nameserver 10.77.0.1\n",
 };
 
-/** Joins the nodes; from the host, but no device ever shows up there. */
+/** Runs `ip -batch` on the host, to make cables between nodes: no device shows up there. */
+export async function cables(batch: string): Promise<void> {
+  const ip = new Deno.Command("ip", {
+    args: ["-batch", "-"],
+    stdin: "piped",
+    stdout: "piped",
+    stderr: "piped",
+  }).spawn();
+  const { code, stderr } = await finish(ip, batch, deadline(10_000));
+  if (code !== 0) throw new Error(`cannot join the nodes: ${stderr}`);
+}
+
+/** Joins the nodes. */
 async function cable({ client, server, inet, jump }: Nodes): Promise<void> {
   // Ends with unlike numbers come up at once, not by the kernel's next second.
   let index = 10;
@@ -120,14 +132,7 @@ async function cable({ client, server, inet, jump }: Nodes): Promise<void> {
   if (jump) {
     batch += veth("c1", client, "j0", jump) + veth("j1", jump, "s2", server);
   }
-  const ip = new Deno.Command("ip", {
-    args: ["-batch", "-"],
-    stdin: "piped",
-    stdout: "piped",
-    stderr: "piped",
-  }).spawn();
-  const { code, stderr } = await finish(ip, batch, deadline(10_000));
-  if (code !== 0) throw new Error(`cannot join the nodes: ${stderr}`);
+  await cables(batch);
 }
 
 async function address(name: keyof Nodes, nodes: Nodes): Promise<void> {
@@ -163,7 +168,8 @@ function isReady(node: Node): boolean {
   });
 }
 
-async function settle(nodes: readonly Node[]): Promise<void> {
+/** Waits until nodes whose devices have been set up are as they stay. */
+export async function settle(nodes: readonly Node[]): Promise<void> {
   const end = performance.now() + deadline(5000);
   while (!nodes.every(isReady)) {
     if (performance.now() > end) throw new Error("the devices do not come up");

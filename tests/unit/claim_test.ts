@@ -1,6 +1,8 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import { claim, pretend } from "../../lib/claim.ts";
-import { claimed, FREE, PREFIX, TUNNEL, withState } from "./claimed.ts";
+import { formatPrefix } from "../../lib/address.ts";
+import { type Chooser, claim, pretend } from "../../lib/claim.ts";
+import { PvpnError } from "../../lib/errors.ts";
+import { claimed, FREE, PAIRS, PREFIX, TUNNEL, withState } from "./claimed.ts";
 import { failureOf, within } from "./helpers.ts";
 
 Deno.test("claim() writes down a device and a number that nobody has", () =>
@@ -31,6 +33,15 @@ Deno.test("claim() passes over tables that have somebody's routes in them", () =
     assertEquals(error.code, 7);
   }));
 
+Deno.test("claim() that fails leaves no folder", () =>
+  withState(async (dir) => {
+    const choose: Chooser = () => {
+      throw new PvpnError(7, "no pair");
+    };
+    await failureOf(() => claim(TUNNEL, PREFIX, FREE, dir, choose));
+    assertEquals(await dir.check(), false);
+  }));
+
 Deno.test("claim() passes over devices that are there", () =>
   withState(async (dir) => {
     // Of which every machine has at least one.
@@ -40,7 +51,7 @@ Deno.test("claim() passes over devices that are there", () =>
     const found = names.map((name) => /^(.*?)(\d+)$/.exec(name))
       .find((match) => match !== null && match[2] === "0");
     const prefix = found?.[1] ?? PREFIX;
-    const { journal, lock } = await claim(TUNNEL, prefix, FREE, dir);
+    const { journal, lock } = await claim(TUNNEL, prefix, FREE, dir, PAIRS);
     assert(!names.includes(journal.state.device), journal.state.device);
     await lock.release();
   }));
@@ -55,9 +66,40 @@ Deno.test("claim() gives ten at once ten devices and numbers", () =>
     assertEquals(new Set(states.map(({ slot }) => slot)).size, 10);
   }));
 
+Deno.test("claim() reserves the pairs that a server may choose from", () =>
+  withState(async (dir) => {
+    const seen: string[][] = [];
+    const choose: Chooser = (reserved) => {
+      seen.push(reserved.map(formatPrefix));
+      return PAIRS(reserved);
+    };
+    const claims = [];
+    for (let n = 0; n < 3; n++) {
+      claims.push(await claim(TUNNEL, PREFIX, FREE, dir, choose));
+    }
+    const reserved = claims.map(({ journal }) => journal.state.pairs!);
+    const halves = reserved.map((pairs) =>
+      pairs.flatMap((pair) => pair.split(":")).map((half) => `${half}/32`)
+    );
+    assertEquals(seen.map(({ length }) => length), [0, 12, 24]);
+    assertEquals(seen[2]!.sort(), halves.slice(0, 2).flat().sort());
+    assertEquals(new Set(halves.flat()).size, 36);
+    // One that is in use is not in the routing table that was read before.
+    await claims[0]!.journal.update({
+      ...{ pairs: undefined, pair: "10.9.9.1:10.9.9.2" },
+    });
+    const [pair] = reserved[1]!;
+    for (const asked of ["10.9.9.1:any", pair!]) {
+      const error = await failureOf(() => claimed(dir, { pair: asked }));
+      assertEquals(error.code, 7);
+      assertMatch(error.message, /^the address .* is that of the tunnel/);
+    }
+    for (const { lock } of claims) await lock.release();
+  }));
+
 Deno.test("claim() holds the device's lock", () =>
   withState(async (dir) => {
-    const { journal, lock } = await claim(TUNNEL, PREFIX, FREE, dir);
+    const { journal, lock } = await claim(TUNNEL, PREFIX, FREE, dir, PAIRS);
     const { device } = journal.state;
     assertEquals(await dir.lockDevice(device, { wait: false }), undefined);
     await lock.release();
@@ -78,7 +120,7 @@ Deno.test("claim() gives one tunnel at a time the default route", () =>
 
 Deno.test("pretend() leaves no trace", () =>
   withState(async (dir) => {
-    const journal = await pretend(TUNNEL, PREFIX, FREE, dir);
+    const { journal } = await pretend(TUNNEL, PREFIX, FREE, dir, PAIRS);
     assertEquals(journal.state.device, `${PREFIX}0`);
     await journal.update({ phase: "up" });
     assertEquals(await dir.check(), false);

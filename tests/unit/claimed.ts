@@ -1,6 +1,7 @@
 /** Tunnels that have been claimed, for tests. */
-import { claim, type NewTunnel } from "../../lib/claim.ts";
+import { type Chooser, claim, type NewTunnel } from "../../lib/claim.ts";
 import { StateDir } from "../../lib/journal.ts";
+import { candidatePairs } from "../../lib/pair.ts";
 import type { RoutingTable } from "../../lib/routing_table.ts";
 import type { TunnelState } from "../../lib/state.ts";
 import { withDir } from "./helpers.ts";
@@ -15,6 +16,10 @@ export const PREFIX = "pvpntest";
 export const FREE: RoutingTable = {
   ...{ taken: [], main: [], ipv6: false, tables: new Set() },
 };
+
+/** Draws pairs. */
+export const PAIRS: Chooser = (reserved) =>
+  candidatePairs({ local: "any", peer: "any" }, [], reserved);
 
 /** Lends a folder for journals. */
 export const withState = (use: (dir: StateDir) => Promise<void>) =>
@@ -31,6 +36,7 @@ export async function claimed(
     PREFIX,
     routing,
     dir,
+    PAIRS,
   );
   await journal.update(more.undo === undefined ? {} : { undo: more.undo });
   await lock.release();

@@ -3,7 +3,7 @@ import { claim, recover } from "../../lib/claim.ts";
 import type { StateDir } from "../../lib/journal.ts";
 import { silentLog } from "../../lib/log.ts";
 import type { IpStep, UndoStep } from "../../lib/undo.ts";
-import { claimed, FREE, PREFIX, TUNNEL, withState } from "./claimed.ts";
+import { claimed, FREE, PAIRS, PREFIX, TUNNEL, withState } from "./claimed.ts";
 import { batch, change, FakeRunner, query, withRunner } from "./fake_runner.ts";
 import { failureOf, identify, system, withProcess } from "./helpers.ts";
 
@@ -79,7 +79,7 @@ Deno.test("recover() leaves alone what is up", () =>
 
 Deno.test("recover() leaves alone what somebody is at work on", () =>
   withState(async (dir) => {
-    const { lock } = await claim({ ...TUNNEL }, PREFIX, FREE, dir);
+    const { lock } = await claim({ ...TUNNEL }, PREFIX, FREE, dir, PAIRS);
     await withRunner([], (runner) => recover(dir, runner, silentLog));
     assertEquals((await dir.devices()).length, 1);
     await lock.release();
@@ -88,7 +88,7 @@ Deno.test("recover() leaves alone what somebody is at work on", () =>
 Deno.test("recover() removes files that stand for no tunnel", () =>
   withState(async (dir) => {
     await (await dir.lock()).release();
-    for (const name of ["tun7.lock", "tun8.json.new"]) {
+    for (const name of ["tun7.lock", "tun8.json.new", "tun9.stop"]) {
       await Deno.writeTextFile(`${dir.path}/${name}`, "");
     }
     await withRunner([], (runner) => recover(dir, runner, silentLog));
@@ -164,7 +164,7 @@ Deno.test("recover() hands nothing over that is up, connecting or worked on", ()
       await claimed(dir, { phase: "connecting" });
       const { lock } = await claim(
         { ...TUNNEL, phase: "reconnecting" },
-        ...[PREFIX, FREE, dir] as const,
+        ...[PREFIX, FREE, dir, PAIRS] as const,
       );
       assertEquals(
         await recover(dir, system, silentLog, () => true),

@@ -2,28 +2,8 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { formatPair } from "../../lib/pair.ts";
 import { failureOf } from "./helpers.ts";
-import {
-  type ServerOptions,
-  type Session,
-  withSession,
-} from "./remote_session.ts";
-import { shells } from "./shells.ts";
+import { changes, scriptTest, type Session } from "./remote_session.ts";
 
-/** A test that is run with each shell that is here. */
-function scriptTest(
-  name: string,
-  options: ServerOptions,
-  use: (session: Session) => Promise<void>,
-): void {
-  for (const shell of shells) {
-    Deno.test(`the server's script ${name} (${shell.replace(/^.*\/(?=.)/, "")})`, () =>
-      withSession(shell, options, use));
-  }
-}
-
-const SHOW = /^-4 route show table all match /;
-const changes = (session: Session) =>
-  session.log().filter((line) => !SHOW.test(line)).sort();
 const UP = [
   "address add 10.1.0.2 peer 10.1.0.1 dev lo",
   "link set dev lo mtu 1400 up",
@@ -121,50 +101,6 @@ scriptTest("undoes nothing of a type that had not begun", {
   assertEquals(await undone(session), undefined);
 });
 
-const ROUTES = `case $* in *match*)
-  echo 'default via 192.0.2.1 dev eth0'
-  echo 'unreachable default dev lo metric 4278198272'
-  echo '0.0.0.0/1 via 198.51.100.1 dev tun7'
-  echo '128.0.0.0/1 via 198.51.100.1 dev tun7' ;;
-esac
-`;
-
-scriptTest("takes the first pair that nothing but a default route covers", {
-  pairs: ["10.1.0.1:10.1.0.2", "10.3.0.1:10.3.0.2", "10.4.0.1:10.4.0.2"],
-  ip: ROUTES +
-    `case $* in *10.1.*) echo '10.1.0.0/16 dev eth0 scope link' ;; esac`,
-}, async (session) => {
-  assertEquals(formatPair((await session.facts()).pair), "10.3.0.1:10.3.0.2");
-  assert(!session.log().some((line) => line.includes("10.4.")));
-});
-
-for (
-  const [kind, line] of [
-    ["network", "10.1.0.0/16 dev eth0 proto kernel"],
-    ["address of its own", "local 10.1.0.0/16 dev eth0 table local"],
-    ["unreachable network", "unreachable 10.1.0.0/16 metric 5"],
-  ]
-) {
-  scriptTest(
-    `names the ${kind} that a pair collides with, and changes nothing`,
-    {
-      ip: ROUTES + `case $* in *match\\ 10.1.0.2) echo '${line}' ;; esac`,
-    },
-    async (session) => {
-      const { message } = await failureOf(() => session.facts());
-      assertMatch(message, /10\.1\.0\.1:10\.1\.0\.2 .*"10\.1\.0\.0\/16"/);
-      await session.end();
-      assertEquals(changes(session), []);
-    },
-  );
-}
-
-scriptTest("takes no pair when the routes cannot be seen", {
-  ip: "case $* in *match*) exit 1 ;; esac",
-}, async (session) => {
-  await failureOf(() => session.facts());
-});
-
 scriptTest("says that there is no ip", { hasIp: false }, async (session) => {
   assertMatch((await failureOf(() => session.facts())).message, /no "ip"/);
 });
@@ -209,22 +145,6 @@ scriptTest("tells in one line why ip failed, and undoes the rest", {
   assertMatch(error.hints.join(), /root@HOST/);
   await session.end();
   assertEquals(changes(session), [UP[0], ...UNDONE].sort());
-});
-
-scriptTest("takes its addresses away from the session that it follows", {
-  resume: true,
-  ip: `case $* in *address\\ show*)
-    echo '7: tun7    inet 10.1.0.2 peer 10.1.0.1/32 scope global tun7'
-    echo '8: tun8    inet 10.1.0.2 peer 10.9.9.9/32 scope global tun8'
-    echo '9: eth0    inet 10.1.0.2/24 brd 10.1.0.255 scope global eth0' ;;
-  esac`,
-}, async (session) => {
-  await session.facts();
-  const taken = changes(session).filter((line) => /tun|eth/.test(line));
-  assertEquals(taken, [
-    "address delete 10.1.0.2 peer 10.1.0.1 dev tun7",
-    "link set dev tun7 down",
-  ]);
 });
 
 const PART = {

@@ -9,6 +9,7 @@ import {
 } from "../../lib/remote_script.ts";
 import { linesOf } from "../../lib/command.ts";
 import { until, withDir } from "./helpers.ts";
+import { shells } from "./shells.ts";
 
 const SCRIPT = {
   device: "device=${SSH_TUNNEL:-}",
@@ -166,4 +167,23 @@ export async function withSession(
       await end();
     }
   });
+}
+
+/** A test that is run with each shell that is here. */
+export function scriptTest(
+  name: string,
+  options: ServerOptions,
+  use: (session: Session) => Promise<void>,
+): void {
+  for (const shell of shells) {
+    Deno.test(`the server's script ${name} (${shell.replace(/^.*\/(?=.)/, "")})`, () =>
+      withSession(shell, options, use));
+  }
+}
+
+const SHOW = /^-4 (?:route show table all match|-o address show to) /;
+
+/** The words of each `ip` that did not only look. */
+export function changes(session: Session): string[] {
+  return session.log().filter((line) => !SHOW.test(line)).sort();
 }

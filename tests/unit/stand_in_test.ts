@@ -33,4 +33,5 @@ Deno.test("a stand-in takes no part in what happens on a terminal", async () => 
   assertEquals(stdout, "here\n");
   assert(runs(standIn.id.pid));
   await within(5, standIn.release());
+  await until(() => !runs(standIn.id.pid));
 });
