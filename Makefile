@@ -53,6 +53,7 @@ bench: deps
 	@tools/with-deno deno run -A tests/bench/connect.ts
 	@tools/with-deno deno run -A tests/bench/throughput.ts
 	@tools/with-deno deno run -A tests/bench/link.ts
+	@tools/with-deno deno run -A tests/bench/scale.ts
 
 check:
 	tools/with-deno deno fmt --check
