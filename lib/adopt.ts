@@ -11,6 +11,7 @@ import type { Connected, Environment } from "./environment.ts";
 import type { PairRequest } from "./pair.ts";
 import { retry } from "./reconnect.ts";
 import type { TunnelState } from "./state.ts";
+import { unlessFull } from "./state_file.ts";
 
 // Which parts of a state say what was asked for, word for word. The others
 // came of it, and change while the tunnel lives; "pair" and "firstHop" begin
@@ -89,7 +90,7 @@ export async function adopt(
     return { journal, keeper, release };
   } catch (error) {
     await journal.undo(runner, (step) => step.kind === "process");
-    await journal.update({ owner: undefined });
+    await journal.update({ owner: undefined }).catch(unlessFull);
     await release();
     log.warn(
       `"${device}" still holds its routes closed; ` +

@@ -11,6 +11,7 @@ import { acquire, type Lock } from "./lock.ts";
 import { printable } from "./log.ts";
 import { DEVICE_REGEXP } from "./remote.ts";
 import { parseState, type TunnelState } from "./state.ts";
+import { cannotWrite, readOwn, unlessFull } from "./state_file.ts";
 import { type UndoFailure, type UndoStep, undoSteps } from "./undo.ts";
 
 /** Where state is kept: on a file system that a reboot empties. */
@@ -93,19 +94,8 @@ export class StateDir {
    */
   async read(device: string): Promise<TunnelState | undefined> {
     if (!await this.check()) return undefined;
-    const path = this.file(device, "json");
-    let text: string;
-    try {
-      text = await Deno.readTextFile(path);
-    } catch (error) {
-      if (error instanceof Deno.errors.NotFound) return undefined;
-      const why = error instanceof Error ? error.message : String(error);
-      const message = `the state of "${device}" cannot be read: ${why}`;
-      throw new PvpnError(ExitCode.state, message, [
-        `look at what it is: ls -ld ${path}`,
-      ], { cause: error });
-    }
-    return parseState(text, device);
+    const text = await readOwn(this.file(device, "json"), device);
+    return text === undefined ? undefined : parseState(text, device);
   }
 
   /** Reads all journals, in the order of their devices. */
@@ -122,12 +112,22 @@ export class StateDir {
    * Takes the lock of a device, which orders all who change the tunnel.
    *
    * @returns `undefined` where another pvpn has it and `wait` is not set.
+   * @throws {PvpnError} Where there is no room for it and `wait` is set. Who
+   * does not wait only takes back what is there, and gets the folder's lock
+   * then: nobody has the device's, or its file would be there.
    */
-  lockDevice(
+  async lockDevice(
     device: string,
-    options: { wait: boolean },
+    { wait }: { wait: boolean },
   ): Promise<Lock | undefined> {
-    return acquire(this.file(device, "lock"), { ...options, create: true });
+    const path = this.file(device, "lock");
+    try {
+      return await acquire(path, { wait, create: true });
+    } catch (error) {
+      const { code } = error as { code?: string };
+      if (wait || code !== "ENOSPC") throw cannotWrite(path, error);
+      return await acquire(this.path, { wait, create: false });
+    }
   }
 
   /**
@@ -233,6 +233,7 @@ export class Journal {
       });
       await Deno.rename(next, path);
     } catch (error) {
+      await Deno.remove(next).catch(() => {}); // it may not even be there
       throw cannotWrite(path, error);
     }
   }
@@ -242,7 +243,10 @@ export class Journal {
     await this.update({ undo: [...this.#state.undo, ...steps] });
   }
 
-  /** Takes back the recorded steps that `which` picks, and forgets them. */
+  /**
+   * Takes back the recorded steps that `which` picks, and forgets them; where
+   * there is no room to write that down, they will be taken back once more.
+   */
   async undo(
     runner: Runner,
     which: (step: UndoStep) => boolean = () => true,
@@ -254,7 +258,7 @@ export class Journal {
       undo: this.#state.undo.filter((step) =>
         !picked.includes(step) || failed.has(step)
       ),
-    });
+    }).catch(unlessFull);
     return failures;
   }
 
@@ -268,7 +272,8 @@ export class Journal {
     const failures = await undoSteps(this.#state.undo, runner);
     const { device } = this.#state;
     if (failures.length === 0) return await this.#dir?.remove(device);
-    await this.update({ undo: failures.map(({ step }) => step) });
+    await this.update({ undo: failures.map(({ step }) => step) })
+      .catch(unlessFull);
     throw new PvpnError(
       ExitCode.state,
       `not all of "${device}" could be undone`,
@@ -278,12 +283,4 @@ export class Journal {
       ],
     );
   }
-}
-
-/** A full or read-only file system, in words. */
-function cannotWrite(path: string, cause: unknown): PvpnError {
-  const why = cause instanceof Error ? cause.message : String(cause);
-  return new PvpnError(ExitCode.state, `cannot write ${path}: ${why}`, [
-    "nothing is changed that cannot be written down before; see: df /run",
-  ], { cause });
 }

@@ -11,6 +11,7 @@ import type { Keeper } from "./keeper.ts";
 import { type Pair, parsePairRequest } from "./pair.ts";
 import { self } from "./process.ts";
 import { sshConfig } from "./ssh_config.ts";
+import { unlessFull } from "./state_file.ts";
 import { isClosedLink, type UndoStep } from "./undo.ts";
 import { bringUp } from "./up.ts";
 
@@ -18,6 +19,8 @@ import { bringUp } from "./up.ts";
 const MAX_DELAY = 30_000;
 /** A connection that was shorter than this, in milliseconds, was no success. */
 const SHORT = 10_000;
+/** The time between two looks for room to write to, in milliseconds. */
+const FULL_DELAY = 1000;
 
 /** Milliseconds before try number `attempt`, counted from 0. */
 export function backoff(attempt: number): number {
@@ -81,16 +84,18 @@ export async function retry(
     step.kind === "ip" && (step.object === "rule" || isClosedLink(step));
   const lived = Date.now() - Date.parse(state.since ?? "");
   const owner = env.owner ?? me.id;
-  await journal.update({ phase: "reconnecting", owner });
   let tries = 0;
   if (state.fallback) {
     log.warn(`"${state.device}" is down: what it carried goes out in clear`);
-    await journal.undo(runner, closes);
   }
   for (let attempt = lived < SHORT && !once ? 1 : 0;; attempt++) {
-    await journal.undo(runner, isProcess);
-    await pause(backoff(attempt), signal);
     try {
+      await journal.update({ phase: "reconnecting", owner });
+      await journal.undo(
+        runner,
+        (step) => isProcess(step) || state.fallback && closes(step),
+      );
+      await pause(backoff(attempt), signal);
       const found = await env.registry.find(state.type, state.plugin);
       const keeper = await bringUp({
         ...{ journal, runner, log, signal },
@@ -118,7 +123,7 @@ export async function retry(
       if (signal.aborted) throw signal.reason;
       if (!(error instanceof PvpnError)) throw error;
       const known = journal.state.problem;
-      await journal.update({ problem: error.message });
+      await journal.update({ problem: error.message }).catch(unlessFull);
       if (once) throw error;
       if (known === journal.state.problem) continue;
       log.warn(error.message);
@@ -132,6 +137,23 @@ export async function reconnect(
   device: string,
   env: Environment,
 ): Promise<void> {
+  while (true) {
+    try {
+      return await takeUp(device, env);
+    } catch (error) {
+      unlessFull(error);
+    }
+    // Without the lock: nobody could read who has it.
+    await pause(FULL_DELAY, env.signal);
+  }
+}
+
+/**
+ * Takes a tunnel from its keeper, and brings it up.
+ *
+ * @throws {WriteError} Where that cannot be written down; nothing is changed.
+ */
+async function takeUp(device: string, env: Environment): Promise<void> {
   const { dir, runner, signal } = env;
   const aborted = Promise.withResolvers<never>();
   signal.addEventListener("abort", () => aborted.reject(signal.reason));
@@ -146,12 +168,14 @@ export async function reconnect(
     const journal = new Journal(dir, state);
     try {
       // The keeper that became this process is not to be ended by itself.
+      const me = state.undo.filter((step) => step.kind === "process")
+        .find(({ pid }) => pid === Deno.pid);
+      const connecting = state.phase === "connecting";
       await journal.update({
-        undo: state.undo.filter((step) =>
-          step.kind !== "process" || step.pid !== Deno.pid
-        ),
+        undo: state.undo.filter((step) => step !== me),
+        ...connecting ? {} : { phase: "reconnecting", owner: me },
       });
-      if (state.phase === "connecting") {
+      if (connecting) {
         // Whoever was connecting died before it was up.
         return await journal.close(runner);
       }

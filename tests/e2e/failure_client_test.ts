@@ -73,8 +73,8 @@ async function withState(
   body: () => Promise<RunResult>,
 ): Promise<RunResult> {
   await client.ok(["sh", "-euc", script]);
-  const files =
-    "find /run/pvpn -ls; sha256sum /run/pvpn/*.json 2>/dev/null || :";
+  const files = "find /run/pvpn -ls; " +
+    "find /run/pvpn -type f -size -1M -exec sha256sum {} +";
   const look = () => client.ok(["sh", "-c", files]);
   const before = await look();
   const result = await body();
@@ -106,21 +106,33 @@ for (const [what, script] of Object.entries(FOLDERS)) {
   });
 }
 
-const STATES = {
-  "that is empty": ": >$f",
-  "that is cut off": 'printf \'{"version":1,"device":"tun0",\' >$f',
-  "of random bytes": "head -c 4096 /dev/urandom >$f",
-  "that is no object": "echo null >$f",
-  "of another version": 'echo "{\\"version\\":99}" >$f',
-  "that is a folder": "mkdir $f",
+const STATES: Readonly<Record<string, readonly [string, RegExp]>> = {
+  "that is empty": [": >$f", /is not JSON/],
+  "that is cut off": [
+    'printf \'{"version":1,"device":"tun0",\' >$f',
+    /is not JSON/,
+  ],
+  "of random bytes": ["head -c 4096 /dev/urandom >$f", /is not JSON/],
+  "that is no object": ["echo null >$f", /is not an object/],
+  "of another version": [
+    'echo "{\\"version\\":99}" >$f',
+    /by another version of pvpn/,
+  ],
+  "that is a folder": ["mkdir $f", /is not in a file/],
+  "that is a pipe": ["mkfifo $f", /is not in a file/],
+  "that is a link": ["echo {} >$f.x; ln -s tun0.json.x $f", /is not in a file/],
+  "without end": ["truncate -s 1T $f", /has over 1048576 bytes/],
+  "of another user's": ["echo {} >$f; chown 65534 $f", /others than root/],
+  "that others can write": ["echo {} >$f; chmod 666 $f", /others than root/],
 };
 
-for (const [what, script] of Object.entries(STATES)) {
+for (const [what, [script, why]] of Object.entries(STATES)) {
   test(`a state file ${what} is named, and left alone`, async (lab) => {
     const make = `mkdir -m 700 /run/pvpn; f=/run/pvpn/tun0.json; ${script}`;
     for (const args of [ROUTED, ["-l"], ["-S"], ["-S", "tun0"]]) {
       const result = await withState(lab, make, () => pvpn(lab, args));
       assertFails(result, 9, /the state of "tun0"/, /\/run\/pvpn\/tun0\.json/);
+      assertMatch(result.stderr, why);
     }
   });
 }

@@ -12,7 +12,7 @@ const ROOT = fromFileUrl(new URL("../..", import.meta.url));
 export const TABLE = fromFileUrl(new URL("errors.txt", import.meta.url));
 
 const START =
-  /\bnew (PvpnError|UnfitError|UsageError|IpError|PairTakenError)\(/g;
+  /\bnew (PvpnError|UnfitError|UsageError|IpError|PairTakenError|WriteError)\(/g;
 
 /** The arguments of a call, up to the parenthesis that closes it. */
 function argumentsAt(text: string, start: number): string {

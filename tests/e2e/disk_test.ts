@@ -1,0 +1,127 @@
+/** What a tunnel writes down, on disks that do not take or keep it. */
+import { assert, assertEquals, assertMatch } from "@std/assert";
+import { ADDRESS, type Lab } from "../lab/lab.ts";
+import { pvpn } from "../lab/pvpn.ts";
+import { reach } from "../lab/reach.ts";
+import { assertFails, connect, said, suite, unchanged, up } from "./helpers.ts";
+import { until } from "../unit/helpers.ts";
+import { eventually } from "./running.ts";
+
+const test = suite({ jump: false });
+
+const PING = ["ping", "-n", "-c1", "-W1", ADDRESS.public];
+const DEFAULT = ["root@server", "default"];
+
+/** What fills a small /run: its space, or all places for files. */
+const FULL = {
+  "no space": "head -c 100000 /dev/zero >/run/full 2>&-",
+  "no room for files":
+    'i=0; while touch "/run/full.$i" 2>&-; do i=$((i+1)); done',
+};
+
+const sh = ({ client }: Lab, script: string) => client.ok(["sh", "-c", script]);
+const fill = (lab: Lab, how: string) => sh(lab, `${how}; :`);
+const drain = (lab: Lab) => sh(lab, "rm -f /run/full*");
+
+/** A /run of 64 KiB and 16 files for as long as a test takes. */
+async function smallRun(lab: Lab, body: () => Promise<void>): Promise<void> {
+  const options = "size=64k,nr_inodes=16,mode=755";
+  await sh(lab, `mount -t tmpfs -o ${options} none /run`);
+  await unchanged(lab, body);
+  await sh(lab, "umount /run");
+}
+
+async function killSsh({ client }: Lab): Promise<void> {
+  const all = await client.processes();
+  const pids = all.filter(({ comm }) => comm === "ssh").map(({ pid }) => pid);
+  assert(pids.length > 0);
+  for (const pid of pids) await client.kill(pid, "SIGKILL");
+}
+
+for (const [what, how] of Object.entries(FULL)) {
+  test(`with ${what} in /run nothing is changed`, (lab) =>
+    smallRun(lab, async () => {
+      await fill(lab, how);
+      for (const args of [DEFAULT, ["-D", ...DEFAULT]]) {
+        const result = await unchanged(lab, () => connect(lab, args));
+        assertFails(result, 9, /cannot write \/run\/pvpn/, /df .*\/run/);
+      }
+      await drain(lab);
+    }));
+
+  test(`pvpn -S works with ${what} in /run`, (lab) =>
+    smallRun(lab, async () => {
+      for (const args of [DEFAULT, ["-D", ...DEFAULT]]) {
+        await using tunnel = await up(lab, args);
+        await fill(lab, how);
+        assertMatch((await pvpn(lab, ["-l"])).stdout, /^tun0 +ssh-3 +up /m);
+        await tunnel.stop();
+        await drain(lab);
+      }
+    }));
+
+  test(`a tunnel that loses ssh with ${what} in /run stays closed, and comes back`, (lab) =>
+    smallRun(lab, async () => {
+      await using _ = await up(lab, DEFAULT);
+      await fill(lab, how);
+      await killSsh(lab);
+      await eventually(lab.client, ["pgrep", "-x", "pvpn"], 5000);
+      assert((await lab.client.run(PING)).code !== 0);
+      await drain(lab);
+      await eventually(lab.client, PING, 60_000);
+      await eventually(lab.client, ["sh", "-c", "! pgrep -x pvpn"], 5000);
+      assertMatch((await pvpn(lab, ["-l"])).stdout, /^tun0 +ssh-3 +up /m);
+    }));
+}
+
+const ETC_RO = "mount --bind /etc /etc && mount -o remount,bind,ro /etc";
+
+test("with a read-only /etc, -D ends and leaves nothing", async (lab) => {
+  await sh(lab, ETC_RO);
+  const result = await unchanged(lab, () => connect(lab, ["-D", ...DEFAULT]));
+  assertFails(result, 8, /resolv\.conf/, /./);
+  {
+    await using _ = await up(lab, DEFAULT);
+    assertEquals(await reach(lab.client, ADDRESS.public), {
+      from: "10.88.0.1",
+    });
+  }
+  await sh(lab, "umount /etc");
+});
+
+test("with an /etc that has become read-only, -S says what is left, and can be tried again", async (lab) => {
+  const tunnel = await up(lab, ["-D", ...DEFAULT]);
+  await sh(lab, ETC_RO);
+  const result = await pvpn(lab, ["-S"]);
+  assertEquals([result.code, result.stdout], [9, ""], result.stderr);
+  assertMatch(said(result, "error").join(), /not all of "tun0"/);
+  assertMatch(said(result, "hint").join("\n"), /Read-only[^]*pvpn -S tun0/);
+  await sh(lab, "umount /etc");
+  await tunnel.stop();
+});
+
+test("a tunnel whose state is lost stays closed, and nothing is guessed", async (lab) => {
+  const { client } = lab;
+  await up(lab, DEFAULT);
+  const state = await client.readFile("/run/pvpn/tun0.json");
+  await client.remove("/run/pvpn");
+  const alike = async (args: string[], error: RegExp) => {
+    const before = await client.snapshot();
+    assertFails(await pvpn(lab, args), 9, error);
+    assertEquals(await client.snapshot(), before);
+  };
+  await alike(["-S"], /no tunnel is up/);
+  await alike(["-S", "tun0"], /there is no tunnel "tun0"/);
+  assertEquals(await reach(client, ADDRESS.public), { from: "10.88.0.1" });
+  await killSsh(lab);
+  await until(async () => (await client.processes()).length === 0, 10);
+  assert((await client.run(PING)).code !== 0, "leaks");
+  // What is another's rule now is not replaced.
+  const before = await client.snapshot();
+  assertFails(await connect(lab, DEFAULT), 7, /has such a rule already/);
+  assertEquals(await client.snapshot(), before);
+  assert((await client.run(PING)).code !== 0, "leaks");
+  await client.ok(["mkdir", "-m", "700", "/run/pvpn"]);
+  await client.writeFile("/run/pvpn/tun0.json", state, { mode: 0o600 });
+  assertEquals((await pvpn(lab, ["-S"])).stdout, "tun0 disconnected\n");
+});
