@@ -98,7 +98,6 @@ async function disturb(
   try {
     for (const address of INSIDE) await eventually(client, ping(address), 5000);
     await clear(lab);
-    const logins = await lab.logins();
     await happens(lab);
     for (const address of INSIDE) {
       await eventually(client, ping(address), 60_000);
@@ -111,7 +110,6 @@ async function disturb(
     ];
     if (lost === "no") assertEquals(again, [0, 0]);
     if (lost === "yes") assert(again.every((count) => count > 0), `${again}`);
-    console.log(`reconnects ${again}, logins ${await lab.logins() - logins}`);
     // The server misses the sessions before, and what is up stays so.
     await until(async () => {
       const all = await server.processes();
