@@ -25,24 +25,28 @@ const rowOf = (end: CheckRow["end"]) => (row: Row): CheckRow => ({
 });
 
 // Names of packages that differ from Debian's, by package manager.
-const PACKAGES: Readonly<Record<string, Readonly<Record<string, string>>>> = {
-  dnf: { iproute2: "iproute", "openssh-client": "openssh-clients" },
-  zypper: { "openssh-client": "openssh-clients" },
-  pacman: { "openssh-client": "openssh", "openssh-server": "openssh" },
-  apk: { "openssh-client": "openssh-client-default" },
-};
-const INSTALL: Readonly<Record<string, string>> = {
-  ...{ dnf: "dnf install", zypper: "zypper install" },
-  ...{ pacman: "pacman -S", apk: "apk add" },
-};
+const PACKAGES: ReadonlyMap<string, string> = new Map([
+  ["dnf iproute2", "iproute"],
+  ["dnf openssh-client", "openssh-clients"],
+  ["zypper openssh-client", "openssh-clients"],
+  ["pacman openssh-client", "openssh"],
+  ["pacman openssh-server", "openssh"],
+  ["apk openssh-client", "openssh-client-default"],
+]);
+const INSTALL: ReadonlyMap<string, string> = new Map([
+  ["dnf", "dnf install"],
+  ["zypper", "zypper install"],
+  ["pacman", "pacman -S"],
+  ["apk", "apk add"],
+]);
 
 /** A hint `apt install PACKAGE` in words of the package manager that is there. */
 export function inWordsOf(manager: string | undefined, hint: string): string {
-  const how = INSTALL[manager ?? ""];
+  const how = INSTALL.get(manager ?? "");
   if (how === undefined) return hint;
   return hint.replace(
     /\bapt install ([\w.+-]+)/,
-    (_, name: string) => `${how} ${PACKAGES[manager!]?.[name] ?? name}`,
+    (_, name: string) => `${how} ${PACKAGES.get(`${manager} ${name}`) ?? name}`,
   );
 }
 
@@ -196,7 +200,10 @@ export function serverRows(host: string, probed: Probed): CheckRow[] {
       }
       : {
         ...{ name: "root", status: "missing", required: true },
-        detail: `the login is ${values.get("user")}'s, and only root may ` +
+        detail:
+          `the login is ${
+            values.get("user") || "another"
+          }'s, and only root may ` +
           "change the server's network",
         fix: [`pvpn --check root@${name}`],
       },

@@ -5,6 +5,7 @@
  */
 import { formatAddress } from "./address.ts";
 import { ExitCode, PvpnError } from "./errors.ts";
+import { printable } from "./log.ts";
 import { type Login, readLogin } from "./login.ts";
 import { parseTold } from "./resolv_conf.ts";
 
@@ -66,7 +67,8 @@ export class ProbeReader {
    * script's own, `false` when it was somebody else's.
    * @throws {PvpnError} Where it makes no sense.
    */
-  read(line: string): Facts | boolean {
+  read(said: string): Facts | boolean {
+    const line = printable(said); // some of it is shown, and be it as JSON
     if (!line.startsWith(this.#mark)) {
       this.#login = readLogin(this.#login, line);
       return false;

@@ -10,14 +10,14 @@ import {
   join,
   length,
 } from "../lab/frames.ts";
-import { Seeded } from "../unit/helpers.ts";
+import { RUNS, Seeded } from "../unit/fuzz.ts";
 import { suite } from "./helpers.ts";
 import { CLIENT, CLIENT6, HELLO, Peer, SERVER } from "./pump_helpers.ts";
 
 const test = suite({ jump: false });
 
-/** How many frames; PVPN_FUZZ asks for more. */
-const FRAMES = Number(Deno.env.get("PVPN_FUZZ") || 10_000);
+/** How many frames. */
+const FRAMES = 5 * RUNS;
 
 const V4 = [CLIENT, SERVER, "127.0.0.1", "10.77.0.2", "224.0.0.1"];
 const V6 = [CLIENT6, "fd99::2", "::1", "fe80::1", "ff02::1"];

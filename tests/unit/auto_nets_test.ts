@@ -14,7 +14,7 @@ import {
   type Surroundings,
 } from "../../lib/auto_nets.ts";
 import { ExitCode, PvpnError } from "../../lib/errors.ts";
-import { Seeded } from "./helpers.ts";
+import { Seeded } from "./fuzz.ts";
 
 const prefix = (text: string) =>
   parsePrefix(text, text.includes(":") ? 6 : 4) as Prefix;

@@ -1,6 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { linesOf } from "../../lib/command.ts";
-import { Seeded, within } from "./helpers.ts";
+import { Seeded } from "./fuzz.ts";
+import { within } from "./helpers.ts";
 
 /** A stream that gives `bytes` in the given pieces. */
 function inPieces(

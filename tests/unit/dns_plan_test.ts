@@ -7,7 +7,7 @@ import { ExitCode, PvpnError } from "../../lib/errors.ts";
 import type { Log } from "../../lib/log.ts";
 import { parseRoutingTable } from "../../lib/routing_table.ts";
 import { query, withRunner } from "./fake_runner.ts";
-import { onlyPvpnError, Seeded } from "./helpers.ts";
+
 import { REQUEST } from "./sample_state.ts";
 
 /** Lines of the script, for a machine of some kind. */
@@ -28,23 +28,6 @@ Deno.test("parseSurvey() tells who decides whom programs ask", () => {
   assertEquals(owners(...FILE, "resolvconf=Debian resolvconf 1.91"), ["file"]);
   assertEquals(owners(...FILE, "resolvconf="), ["file"]);
   assertEquals(owners(), ["file"]);
-});
-
-Deno.test("parseSurvey() survives noise", () => {
-  const seeded = new Seeded(23);
-  const pieces = [
-    "resolver=",
-    "domain=",
-    "own=",
-    "\n",
-    "127.0.0.53",
-    "x",
-    "=yes",
-  ];
-  for (let i = 0; i < 2000; i++) {
-    const text = seeded.text(pieces, 12);
-    onlyPvpnError(() => parseSurvey(text), text);
-  }
 });
 
 Deno.test("surveyNames() asks nftables only where all names are to be kept in", async () => {

@@ -3,7 +3,6 @@ import { formatAddress } from "../../lib/address.ts";
 import { parseCommandLine } from "../../lib/command_line.ts";
 import type { DnsRequest } from "../../lib/dns_request.ts";
 import { UsageError } from "../../lib/errors.ts";
-import { onlyPvpnError, Seeded } from "./helpers.ts";
 
 function dns(...args: string[]): DnsRequest | undefined {
   const { command } = parseCommandLine([...args, "h"], undefined);
@@ -69,24 +68,4 @@ Deno.test("--dns-domain refuses what is no domain, and needs a resolver", () => 
   );
   const many = Array.from({ length: 33 }, (_, i) => `--dns-domain=d${i}.test`);
   refused("-D", ...many);
-});
-
-Deno.test("the options for names survive noise", () => {
-  const seeded = new Seeded(19);
-  const pieces = [
-    "10.0.0.53",
-    ",",
-    "fd00::1",
-    "~",
-    "a.b",
-    ".",
-    "-",
-    " ",
-    "\x00",
-  ];
-  for (let i = 0; i < 3000; i++) {
-    const text = seeded.text(pieces, 6);
-    const option = seeded.pick(["--dns=", "--dns-domain="]);
-    onlyPvpnError(() => dns("-D", option + text), text);
-  }
 });

@@ -5,41 +5,6 @@ import { PvpnError } from "../../lib/errors.ts";
 import { silentLog } from "../../lib/log.ts";
 import { parseStat, type ProcessId } from "../../lib/process.ts";
 
-/** Random choices that are the same in every run. */
-export class Seeded {
-  #state: number;
-
-  constructor(seed: number) {
-    this.#state = seed;
-  }
-
-  /** A number from 0 up to, not including, `below` (mulberry32). */
-  below(below: number): number {
-    this.#state = (this.#state + 0x6d2b79f5) | 0;
-    let t = Math.imul(this.#state ^ this.#state >>> 15, 1 | this.#state);
-    t = t + Math.imul(t ^ t >>> 7, 61 | t) ^ t;
-    return Math.floor(((t ^ t >>> 14) >>> 0) / 2 ** 32 * below);
-  }
-
-  /** One of `from`. */
-  pick<T>(from: readonly T[] | string): T {
-    return from[this.below(from.length)] as T;
-  }
-
-  /** Up to `most` of `from`, joined. */
-  text(from: readonly string[] | string, most: number): string {
-    const length = this.below(most + 1);
-    return Array.from({ length }, () => this.pick<string>(from)).join("");
-  }
-
-  /** A number of so many bits. */
-  bits(count: number): bigint {
-    let value = 0n;
-    for (let i = 0; i < count; i++) value = value << 1n | BigInt(this.below(2));
-    return value;
-  }
-}
-
 /** Runs `act`, which may throw nothing but an error that is for the user. */
 export function onlyPvpnError<T>(act: () => T, input: unknown): T | undefined {
   try {

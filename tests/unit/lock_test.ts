@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { acquire } from "../../lib/lock.ts";
-import { Seeded, until, withDir, within } from "./helpers.ts";
+import { Seeded } from "./fuzz.ts";
+import { until, withDir, within } from "./helpers.ts";
 
 const NOW = { wait: false, create: true };
 const WAIT = { wait: true, create: true };

@@ -6,7 +6,7 @@ import { UsageError } from "../../lib/errors.ts";
 import { helpText } from "../../lib/help.ts";
 import { type Option, OPTIONS } from "../../lib/options.ts";
 import { type Command, parseCommandLine } from "../../lib/command_line.ts";
-import { onlyPvpnError, Seeded } from "./helpers.ts";
+
 import { VERSION } from "../../lib/version.ts";
 import { plugins } from "../../plugins/mod.ts";
 
@@ -165,33 +165,4 @@ Deno.test("OPTIONS have names that differ", () => {
 
 Deno.test("VERSION is that of deno.json", () => {
   assertEquals(VERSION, denoJson.version);
-});
-
-Deno.test("parseCommandLine() survives noise", () => {
-  const seeded = new Seeded(19);
-  const pieces = [
-    ...OPTIONS.flatMap((
-      option: Option,
-    ) => [`--${option.long}`, `-${option.short}`]),
-    ...[
-      "=",
-      "-",
-      "--",
-      "x",
-      "h",
-      "tun0",
-      "10.0.0.0/8",
-      "default",
-      "1400",
-      "",
-      "_",
-    ],
-  ];
-  for (let i = 0; i < 5000; i++) {
-    const args = Array.from(
-      { length: seeded.below(6) },
-      () => seeded.text(pieces, 2),
-    );
-    onlyPvpnError(() => parse(...args), args);
-  }
 });

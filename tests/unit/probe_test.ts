@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { type Facts, ProbeReader } from "../../lib/probe.ts";
 import { probeCommand, probeScript } from "../../lib/probe_script.ts";
-import { failureOf, onlyPvpnError, Seeded, system } from "./helpers.ts";
+import { failureOf, system } from "./helpers.ts";
 
 function read(...lines: string[]): Facts {
   const reader = new ProbeReader("T");
@@ -48,15 +48,6 @@ Deno.test("ProbeReader refuses what the script does not say, and too much", asyn
   }
   const many = Array<string>(300).fill("T domain=x");
   assertMatch((await failureOf(() => read(...many))).message, /answered/);
-});
-
-Deno.test("ProbeReader survives noise", () => {
-  const seeded = new Seeded(77);
-  const pieces = ["T ", "check=", "uid=", "0 ", "\x1b[2J", "ready", "=", "é"];
-  for (let i = 0; i < 500; i++) {
-    const line = seeded.text(pieces, 8);
-    onlyPvpnError(() => read(line), line);
-  }
 });
 
 const CHECKS = [

@@ -1,6 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { pasteable, quote, quoteAll } from "../../lib/quote.ts";
-import { assertTable, Seeded, system, which } from "./helpers.ts";
+import { Seeded } from "./fuzz.ts";
+import { assertTable, system, which } from "./helpers.ts";
 
 const PIECES = [
   ...["a", "Z", "0", " ", "  ", "\t", "\n", "'", '"', "\\", "$", "`", "*", "?"],

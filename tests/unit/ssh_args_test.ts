@@ -1,13 +1,8 @@
 import { assert, assertEquals, assertMatch, assertThrows } from "@std/assert";
 import { UsageError } from "../../lib/errors.ts";
 import { parseSshArgs, splitWords } from "../../lib/ssh_args.ts";
-import {
-  assertTable,
-  onlyPvpnError,
-  Seeded,
-  system,
-  which,
-} from "./helpers.ts";
+import { Seeded } from "./fuzz.ts";
+import { assertTable, system, which } from "./helpers.ts";
 
 /** How sh itself splits each of the texts, which hold no expansions. */
 async function splitBySh(texts: readonly string[]): Promise<string[][]> {
@@ -105,30 +100,8 @@ Deno.test("splitWords() says which quote is open", () => {
   }
 });
 
-Deno.test("splitWords() and parseSshArgs() survive noise", () => {
-  const seeded = new Seeded(7);
-  const alphabet = [
-    "-",
-    "o",
-    "p",
-    "w",
-    " ",
-    "'",
-    '"',
-    "\\",
-    "$",
-    "`",
-    "\n",
-    "=",
-  ];
-  for (let i = 0; i < 20_000; i++) {
-    const text = seeded.text(alphabet, 12);
-    onlyPvpnError(() => splitWords(text), text);
-    const words = onlyPvpnError(() => parseSshArgs(text), text);
-    for (const word of words ?? []) assert(!word.includes("\n"), text);
-  }
-  const long = `"${"\\a".repeat(2e5)}'`;
-  onlyPvpnError(() => splitWords(long), "a long one that is not closed");
+Deno.test("splitWords() refuses a long quote that is not closed", () => {
+  assertThrows(() => splitWords(`"${"\\a".repeat(2e5)}'`), UsageError);
 });
 
 Deno.test("parseSshArgs() takes options and their values", () => {

@@ -1,6 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import { align, colored, cut, PLAIN, wrap } from "../../lib/table.ts";
-import { Seeded } from "./helpers.ts";
+import { Seeded } from "./fuzz.ts";
 
 Deno.test("align() pads all columns but the last, which it cuts", () => {
   const rows = [["A", "B", "C"], ["long", "", "a long text"]];

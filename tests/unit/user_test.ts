@@ -12,7 +12,8 @@ import {
   type User,
 } from "../../lib/user.ts";
 import { query, withRunner } from "./fake_runner.ts";
-import { failureOf, Seeded, system } from "./helpers.ts";
+import { Seeded } from "./fuzz.ts";
+import { failureOf, system } from "./helpers.ts";
 
 const ALICE: User = {
   ...{ name: "alice", uid: 1000, gid: 100 },
