@@ -39,7 +39,7 @@ export function split(args: readonly string[]): Split {
 function longOptions(args: readonly string[]): string[] {
   const end = args.indexOf("--");
   return args.flatMap((arg, index) => {
-    if (end >= 0 && index >= end || !/^-./.test(arg)) return [arg];
+    if (end >= 0 && index >= end || !/^-[^]/.test(arg)) return [arg];
     return arg.startsWith("--") ? longOption(arg) : shortOptions(arg);
   });
 }

@@ -97,6 +97,13 @@ Deno.test("parseCommandLine() has defaults for all but the host", () => {
   assertEquals(parse("h").debug, false);
 });
 
+Deno.test("parseCommandLine() knows no option that is the end of a line", () => {
+  for (const end of ["\n", "\r", "\u2028"]) {
+    const error = assertThrows(() => parse(`-${end}_l`, "h"), UsageError);
+    assertMatch(error.message, /^unknown option/);
+  }
+});
+
 Deno.test("parseCommandLine() takes short options together", () => {
   const { command, debug } = parse("-dnft", "ssh-3", "h");
   assert(command.action === "connect" && command.dryRun && debug);
