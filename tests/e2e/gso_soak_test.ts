@@ -5,7 +5,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { ADDRESS, type Node } from "../lab/lab.ts";
 import { echoes } from "../lab/load.ts";
-import { Seeded } from "../unit/helpers.ts";
+import { Seeded } from "../unit/fuzz.ts";
 import { suite, typed } from "./helpers.ts";
 
 const test = suite({ jump: false });

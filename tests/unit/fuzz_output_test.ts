@@ -3,7 +3,8 @@ import { assert, assertEquals, assertMatch, assertNotMatch } from "@std/assert";
 import { formatAddress, parseAddress } from "../../lib/address.ts";
 import { parseResolvers } from "../../lib/auto_nets.ts";
 import { formatCheck } from "../../lib/check_format.ts";
-import { serverRows, typeRows } from "../../lib/check_rows.ts";
+import { serverRows } from "../../lib/check_rows.ts";
+import { sshRows, typeRows } from "../../lib/check_types.ts";
 import { linesOf } from "../../lib/command.ts";
 import { parseSurvey } from "../../lib/dns_plan.ts";
 import { printable } from "../../lib/log.ts";
@@ -109,8 +110,12 @@ fuzz("ProbeReader, and what --check makes of it,", {
     const reader = new ProbeReader("T");
     for (const line of text.split("\n")) reader.read(line);
     const facts = reader.facts();
-    const probed = { facts, socket: undefined, locked: false, now: 5 };
-    const checks = [...serverRows("h", probed), ...typeRows(CHECKS, facts)];
+    const probed = { facts, socket: undefined, once: undefined, now: 5 };
+    const checks = [
+      ...serverRows("h", probed),
+      ...sshRows(plugins, "server", facts),
+      ...typeRows(CHECKS, facts),
+    ];
     return { version: 1, host: "h", checks, types: [], status: 0 } as const;
   },
   check(report) {
