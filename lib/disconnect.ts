@@ -6,9 +6,10 @@
 import { recover } from "./claim.ts";
 import type { Environment } from "./environment.ts";
 import { ExitCode, PvpnError } from "./errors.ts";
+import { DEVICE_GROUP } from "./link.ts";
 import type { Lock } from "./lock.ts";
 import { stopOwner } from "./process.ts";
-import { restoreLeft } from "./resolver_step.ts";
+import { closedLink, restoreLeft } from "./resolver_step.ts";
 
 /**
  * Stops one tunnel: ends whoever is at work on it, then undoes what is left.
@@ -71,9 +72,9 @@ async function lockStopped(
 
 async function noSuchTunnel(
   device: string,
-  { dir }: Environment,
+  env: Environment,
 ): Promise<PvpnError> {
-  const devices = await dir.devices();
+  const devices = await env.dir.devices();
   return new PvpnError(
     ExitCode.state,
     `there is no tunnel "${device}"`,
@@ -81,7 +82,22 @@ async function noSuchTunnel(
       devices.length === 0
         ? "no tunnel is up"
         : `those that are: ${devices.join(", ")}`,
+      ...await hintsOfLost(env),
     ],
+  );
+}
+
+/** What there is to say of tunnels whose state somebody has removed. */
+async function hintsOfLost({ dir, runner }: Environment): Promise<string[]> {
+  const group = ["group", String(DEVICE_GROUP)];
+  const { stdout } = await runner.query(["ip", "-o", "link", "show", ...group]);
+  const there = [...stdout.matchAll(/^\d+: ([^:@\s]+)/gm)].map(([, d]) => d!);
+  const known = await dir.devices();
+  return there.filter((device) =>
+    !known.includes(device) && !device.endsWith(closedLink(""))
+  ).map((device) =>
+    `"${device}" is one of pvpn's, but ${dir.file(device, "json")} is gone: ` +
+    "nobody knows what to undo, and its routes stay closed until a reboot"
   );
 }
 
@@ -101,7 +117,11 @@ export async function disconnectAll(
   await recover(dir, runner, log); // stray files of a run that was cut
   await restoreLeft(runner, log);
   await dir.tidy();
-  throw new PvpnError(ExitCode.state, "no tunnel is up");
+  throw new PvpnError(
+    ExitCode.state,
+    "no tunnel is up",
+    await hintsOfLost(env),
+  );
 }
 
 /** See {@linkcode disconnectAll}; false where there is none. */

@@ -11,7 +11,7 @@ import { acquire, type Lock } from "./lock.ts";
 import { printable } from "./log.ts";
 import { DEVICE_REGEXP } from "./remote.ts";
 import { parseState, type TunnelState } from "./state.ts";
-import { cannotWrite, readOwn, unlessFull } from "./state_file.ts";
+import { cannotWrite, isFull, readOwn, unlessFull } from "./state_file.ts";
 import { type UndoFailure, type UndoStep, undoSteps } from "./undo.ts";
 
 /** Where state is kept: on a file system that a reboot empties. */
@@ -124,8 +124,7 @@ export class StateDir {
     try {
       return await acquire(path, { wait, create: true });
     } catch (error) {
-      const { code } = error as { code?: string };
-      if (wait || code !== "ENOSPC") throw cannotWrite(path, error);
+      if (wait || !isFull(error)) throw cannotWrite(path, error);
       return await acquire(this.path, { wait, create: false });
     }
   }
@@ -135,8 +134,14 @@ export class StateDir {
    *
    * @returns `undefined` where not even the folder is there.
    */
-  lockStop(device: string): Promise<Lock | undefined> {
-    return acquire(this.file(device, "stop"), { wait: true, create: true });
+  async lockStop(device: string): Promise<Lock | undefined> {
+    const path = this.file(device, "stop");
+    try {
+      return await acquire(path, { wait: true, create: true });
+    } catch (error) {
+      if (!isFull(error)) throw cannotWrite(path, error);
+      return { release: () => Promise.resolve() }; // stopping needs no room
+    }
   }
 
   /** Undoes what a state says and removes the files; hold the lock. */

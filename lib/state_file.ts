@@ -24,6 +24,11 @@ export function cannotWrite(path: string, cause: unknown): WriteError {
   ], { cause });
 }
 
+/** Whether there is no room, or not for one more file. */
+export function isFull(error: unknown): boolean {
+  return (error as { code?: string }).code === "ENOSPC";
+}
+
 /** Passes over a lack of room; throws all other errors on. */
 export function unlessFull(error: unknown): void {
   if (!(error instanceof WriteError)) throw error;

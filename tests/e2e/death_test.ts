@@ -176,7 +176,9 @@ labTest("a pid that somebody else has now is never signalled", async (lab) => {
   const state = JSON.parse(await lab.client.readFile(path));
   const step = state.undo.find((s: { kind: string }) => s.kind === "process");
   step.pid = pid;
+  state.owner = { pid, start: step.start };
   await lab.client.writeFile(path, JSON.stringify(state));
+  assertMatch((await pvpn(lab, ["-l"])).stdout, /^tun0 +ssh-3 +dead /m);
   assertEquals((await pvpn(lab, ["-S"])).code, 0);
   assert(await lab.client.kill(pid, "SIGKILL"), "it was ended");
   await innocent.output();

@@ -1,6 +1,6 @@
 /** What a tunnel writes down, on disks that do not take or keep it. */
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import { ADDRESS, type Lab } from "../lab/lab.ts";
+import { ADDRESS, type Lab, type RunResult } from "../lab/lab.ts";
 import { pvpn } from "../lab/pvpn.ts";
 import { reach } from "../lab/reach.ts";
 import { assertFails, connect, said, suite, unchanged, up } from "./helpers.ts";
@@ -100,28 +100,55 @@ test("with an /etc that has become read-only, -S says what is left, and can be t
   await tunnel.stop();
 });
 
-test("a tunnel whose state is lost stays closed, and nothing is guessed", async (lab) => {
-  const { client } = lab;
-  await up(lab, DEFAULT);
-  const state = await client.readFile("/run/pvpn/tun0.json");
-  await client.remove("/run/pvpn");
-  const alike = async (args: string[], error: RegExp) => {
-    const before = await client.snapshot();
-    assertFails(await pvpn(lab, args), 9, error);
-    assertEquals(await client.snapshot(), before);
-  };
-  await alike(["-S"], /no tunnel is up/);
-  await alike(["-S", "tun0"], /there is no tunnel "tun0"/);
-  assertEquals(await reach(client, ADDRESS.public), { from: "10.88.0.1" });
-  await killSsh(lab);
-  await until(async () => (await client.processes()).length === 0, 10);
-  assert((await client.run(PING)).code !== 0, "leaks");
-  // What is another's rule now is not replaced.
-  const before = await client.snapshot();
-  assertFails(await connect(lab, DEFAULT), 7, /has such a rule already/);
-  assertEquals(await client.snapshot(), before);
-  assert((await client.run(PING)).code !== 0, "leaks");
-  await client.ok(["mkdir", "-m", "700", "/run/pvpn"]);
-  await client.writeFile("/run/pvpn/tun0.json", state, { mode: 0o600 });
-  assertEquals((await pvpn(lab, ["-S"])).stdout, "tun0 disconnected\n");
-});
+/** What may become of a state, and what is said of it then. */
+const LOST: Readonly<
+  Record<string, { how: string; connect: [number, RegExp]; stop: RegExp }>
+> = {
+  lost: {
+    how: "rm -r /run/pvpn",
+    // What nobody answers for is another's, and not replaced.
+    connect: [7, /has such a rule already/],
+    stop: /"tun0" is one of pvpn's, but .*tun0\.json is gone/,
+  },
+  empty: {
+    how: ": >/run/pvpn/tun0.json",
+    connect: [9, /the state of "tun0" is not JSON/],
+    stop: /the state of "tun0" is not JSON/,
+  },
+  "another user's": {
+    how: "chown 65534 /run/pvpn/tun0.json",
+    connect: [9, /by others than root/],
+    stop: /by others than root/,
+  },
+};
+
+for (
+  const [what, { how, connect: [code, error], stop }] of Object.entries(LOST)
+) {
+  test(`a tunnel whose state is ${what} stays closed, and nothing is guessed`, async (lab) => {
+    const { client } = lab;
+    await up(lab, DEFAULT);
+    const state = await client.readFile("/run/pvpn/tun0.json");
+    await sh(lab, how);
+    const alike = async (run: () => Promise<RunResult>) => {
+      const before = await client.snapshot();
+      const result = await run();
+      assertEquals(await client.snapshot(), before);
+      return result;
+    };
+    for (const args of [["-S"], ["-S", "tun0"]]) {
+      const { code, stdout, stderr } = await alike(() => pvpn(lab, args));
+      assertEquals([code, stdout], [9, ""]);
+      assertMatch(stderr, stop);
+    }
+    assertEquals(await reach(client, ADDRESS.public), { from: "10.88.0.1" });
+    await killSsh(lab);
+    await until(async () => (await client.processes()).length === 0, 10);
+    assert((await client.run(PING)).code !== 0, "leaks");
+    assertFails(await alike(() => connect(lab, DEFAULT)), code, error);
+    assert((await client.run(PING)).code !== 0, "leaks");
+    await sh(lab, "rm -rf /run/pvpn; mkdir -m 700 /run/pvpn");
+    await client.writeFile("/run/pvpn/tun0.json", state, { mode: 0o600 });
+    assertEquals((await pvpn(lab, ["-S"])).stdout, "tun0 disconnected\n");
+  });
+}

@@ -203,7 +203,7 @@ for (const [what, args] of Object.entries(COMMANDS)) {
         if (why !== undefined) failures.push(`${name}: ${why}`);
       }
     };
-    await Promise.all(Array.from({ length: 6 }, work));
+    await Promise.all(Array.from({ length: 10 }, work));
     assertEquals(failures, []);
     peak.assertSmall();
     await lab.server.remove("/tmp/evil");
