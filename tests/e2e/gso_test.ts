@@ -66,30 +66,6 @@ test("two tunnels of ssh-gso and one of ssh-3 stand side by side", async (lab) =
   }
 });
 
-test("what is there of pvpn's while ssh-gso is up is small, and idle", async (lab) => {
-  await using _ = await up(lab, ["root@server", "10.88.0.0/24"]);
-  await lab.client.ok([...PING, ADDRESS.inet]);
-  const all = await lab.client.processes();
-  const names = all.map(({ comm }) => comm).sort();
-  assertEquals(names, ["pvpn-pump tun0", "sh", "ssh"]);
-  const read = async (pid: number, key: string) => {
-    const status = await lab.client.readFile(`/proc/${pid}/status`);
-    const [, value] = new RegExp(`^${key}:\\s+(\\d+)`, "m").exec(status) ?? [];
-    return Number(value);
-  };
-  const sizes = await Promise.all(all.map(({ pid }) => read(pid, "VmRSS")));
-  const total = sizes.reduce((a, b) => a + b);
-  assert(total < 20 * 1024, `${total} kB are resident`);
-  const pump = all.find(({ comm }) => comm.startsWith("pvpn-pump"))!;
-  for (let n = 0;; n++) {
-    const switches = () => read(pump.pid, "voluntary_ctxt_switches");
-    const before = await switches();
-    await new Promise((resolve) => setTimeout(resolve, 2000));
-    if (await switches() === before) break;
-    assert(n < 5, "the pump wakes up again and again");
-  }
-});
-
 /** Ends all processes of a name at once. */
 async function killAll(node: Node, name: RegExp): Promise<number> {
   const all = await node.processes();

@@ -9,18 +9,60 @@ export interface Memory {
   readonly own: number;
 }
 
+/** A number by its name in a file of /proc. */
+const valueOf = (text: string, key: string) =>
+  Number(new RegExp(`^${key}:\\s+(\\d+)`, "m").exec(text)?.[1]);
+
 /** The memory of all processes of a machine but the lab's. */
 export async function memoryOf(node: Node): Promise<Memory> {
   let [shared, own] = [0, 0];
   for (const { pid } of await node.processes()) {
-    const path = `${node.root}/proc/${pid}/smaps_rollup`;
-    const text = await Deno.readTextFile(path);
-    const value = (key: string) =>
-      Number(new RegExp(`^${key}: +(\\d+) kB$`, "m").exec(text)?.[1]);
-    shared += value("Pss");
-    own += value("Private_Clean") + value("Private_Dirty");
+    const text = await node.readFile(`/proc/${pid}/smaps_rollup`);
+    shared += valueOf(text, "Pss");
+    own += valueOf(text, "Private_Clean") + valueOf(text, "Private_Dirty");
   }
   return { shared, own };
+}
+
+/** Of some processes together. */
+export interface Usage {
+  /** Resident memory in KiB, what they share counted for each (RSS). */
+  readonly rss: number;
+  /** Resident memory in KiB, what they share counted in parts (PSS). */
+  readonly pss: number;
+  /** Milliseconds of a processor that they have had. */
+  readonly cpu: number;
+  /** How often they have slept, each time to be woken up. */
+  readonly sleeps: number;
+}
+
+/**
+ * Of processes that run. For one thread each: see proc(5) for smaps_rollup and
+ * status, and Documentation/scheduler/sched-stats.rst of Linux for schedstat.
+ *
+ * @throws {Deno.errors.NotFound} Where one has ended.
+ */
+export async function usage(
+  node: Node,
+  pids: readonly number[],
+): Promise<Usage> {
+  const all = await Promise.all(pids.map(async (pid) => {
+    const read = (name: string) => node.readFile(`/proc/${pid}/${name}`);
+    const files = ["smaps_rollup", "status", "schedstat"].map(read);
+    const [memory = "", status = "", sched = ""] = await Promise.all(files);
+    return {
+      rss: valueOf(memory, "Rss"),
+      pss: valueOf(memory, "Pss"),
+      cpu: Number(sched.split(" ")[0]) / 1e6,
+      sleeps: valueOf(status, "voluntary_ctxt_switches"),
+    };
+  }));
+  const sum = (key: keyof Usage) =>
+    all.map((one) => one[key]).reduce((a, b) => a + b, 0);
+  return {
+    ...{ rss: sum("rss"), pss: sum("pss") },
+    ...{ cpu: sum("cpu"), sleeps: sum("sleeps") },
+  };
 }
 
 /**
