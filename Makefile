@@ -8,7 +8,7 @@ UNITS = pvpn@.service pvpn-recover.service
 
 # What root makes in somebody's tree (sudo make test) stays theirs.
 OWN = test "$$(id -u)" -ne 0 || for made in pvpn vendor dist \
-	tools/offline/node_modules; do \
+	tools/offline/node_modules docs/performance.md docs/performance.svg; do \
 	test ! -e "$$made" || chown -hR --reference=Makefile "$$made" || exit 1; done
 
 all: pvpn
@@ -47,13 +47,13 @@ demo: deps
 	@${MAKE} --no-print-directory -s pvpn
 	@tools/with-deno deno run -A tools/demo.ts
 
+# make bench ROUNDS=20 takes longer, and finds more exact figures.
 bench: deps
+	@tools/deps vm
 	@tools/deps bench
 	@${MAKE} --no-print-directory -s pvpn
-	@tools/with-deno deno run -A tests/bench/connect.ts
-	@tools/with-deno deno run -A tests/bench/throughput.ts
-	@tools/with-deno deno run -A tests/bench/link.ts
-	@tools/with-deno deno run -A tests/bench/scale.ts
+	@tools/with-deno deno run -A tests/bench/run.ts ${ROUNDS}
+	@${OWN}
 
 check:
 	tools/with-deno deno fmt --check

@@ -141,7 +141,7 @@ Deno.test("tools/deps vm, docs and bench do not fail for want of what it cannot 
     const cases = {
       vm: /qemu-system-x86\b/,
       docs: /\bfish git lintian\b/,
-      bench: /\biperf3\b/,
+      bench: /\biperf3 sshuttle\b/,
     };
     for (const [what, names] of Object.entries(cases)) {
       const { code, all } = await run([`${dir}/deps`, what], { env: { PATH } });

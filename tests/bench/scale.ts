@@ -10,7 +10,15 @@ import { memoryOf, started } from "../lab/cost.ts";
 import { answerAll } from "../lab/crowd.ts";
 import { Lab } from "../lab/lab.ts";
 import { pvpnBinary } from "../lab/pvpn.ts";
-import { FLOOR, measure, NETWORK, print, quantile, READ } from "./measure.ts";
+import {
+  FLOOR,
+  LOGIN,
+  measure,
+  NETWORK,
+  print,
+  quantile,
+  readFirst,
+} from "./measure.ts";
 
 const most = Number(Deno.args[0] ?? 100);
 const rounds = Number(Deno.args[1] ?? 5);
@@ -28,14 +36,14 @@ const connect = () => {
   return client.ok([pvpnBinary(), "-t", "ssh-3", "root@server", network]);
 };
 const ONE = `exec 4< <(exec ${pvpnBinary()} -t ssh-3 root@server ${NETWORK})
-  read -r -u 4 device _; ${READ}; echo $device >/tmp/bench.device`;
+  read -r -u 4 device _; ${readFirst()}; echo $device >/tmp/bench.device`;
 const STOP = `${pvpnBinary()} -S $(cat /tmp/bench.device) >/dev/null`;
 const rows: string[][] = [];
 for (const count of counts) {
   while (up < count - 1) await connect();
   const times: number[][] = [[], [], []];
   for (let round = -1; round < rounds; round++) { // the first is not counted
-    for (const [i, script] of [FLOOR[1].run, ONE, STOP].entries()) {
+    for (const [i, script] of [LOGIN, ONE, STOP].entries()) {
       const spent = await measure(lab, script);
       if (round >= 0) times[i]!.push(spent);
     }
@@ -64,7 +72,7 @@ await print(
   `The last of so many tunnels, median of ${rounds} rounds; ` +
     `stopping all ${up} at once took ${(all / 1000).toFixed(1)} s:`,
   [
-    ...["tunnels", "connect, ms", "× `ssh HOST true`", "stop, ms"],
+    ...["tunnels", "connect, ms", `× ${FLOOR}`, "stop, ms"],
     ...["processes started here", "there"],
     ...["MiB each here, PSS", "private", "there, PSS", "private"],
   ],
