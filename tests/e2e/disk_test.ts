@@ -3,9 +3,17 @@ import { assert, assertEquals, assertMatch } from "@std/assert";
 import { ADDRESS, type Lab, type RunResult } from "../lab/lab.ts";
 import { pvpn } from "../lab/pvpn.ts";
 import { reach } from "../lab/reach.ts";
-import { assertFails, connect, said, suite, unchanged, up } from "./helpers.ts";
+import {
+  assertFails,
+  connect,
+  said,
+  SSH_3,
+  suite,
+  unchanged,
+  up,
+} from "./helpers.ts";
 import { until } from "../unit/helpers.ts";
-import { eventually } from "./running.ts";
+import { eventually, start } from "./running.ts";
 
 const test = suite({ jump: false });
 
@@ -73,6 +81,20 @@ for (const [what, how] of Object.entries(FULL)) {
       assertMatch((await pvpn(lab, ["-l"])).stdout, /^tun0 +ssh-3 +up /m);
     }));
 }
+
+test("pvpn -f waits for room as well", (lab) =>
+  smallRun(lab, async () => {
+    const running = start(lab, ["-f", ...SSH_3, ...DEFAULT]);
+    assertEquals(await running.firstOutput, "tun0 connected");
+    await fill(lab, FULL["no space"]);
+    await killSsh(lab);
+    await running.find(/cannot write \/run\/pvpn/);
+    assert((await lab.client.run(PING)).code !== 0, "leaks");
+    await drain(lab);
+    await eventually(lab.client, PING, 60_000);
+    await running.kill("SIGTERM");
+    assertEquals((await running.ended).code, 0);
+  }));
 
 const ETC_RO = "mount --bind /etc /etc && mount -o remount,bind,ro /etc";
 

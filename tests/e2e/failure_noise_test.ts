@@ -92,26 +92,40 @@ test("a banner is shown, and does not rule the terminal", async (lab) => {
   await lab.startSshd();
 });
 
-/** A port that takes connections and says nothing. */
-async function silent(node: Node): Promise<Deno.ChildProcess> {
+/** A port that takes connections, and says something to each or nothing. */
+async function port(node: Node, says: string): Promise<Deno.ChildProcess> {
   const child = node.spawn([
     "perl",
     "-e",
     `
     use Socket; socket(S, PF_INET, SOCK_STREAM, 0);
     bind(S, sockaddr_in(2299, INADDR_ANY)); listen(S, 5);
-    $| = 1; print "ready\\n"; sleep 1000`,
+    $| = 1; print "ready\\n"; accept(C, S); select C; $| = 1;
+    ${says}; sleep 1000`,
   ]);
   await child.stdout.getReader().read();
   return child;
 }
 
-test("a server that takes the connection and says nothing is given up in time", async (lab) => {
-  const port = await silent(lab.server);
-  const result = await connect(lab, ["root@server"], {
-    ...{ env: { SSH_ARGS: "-p 2299" }, timeout: deadline(35_000) },
+for (
+  const [what, says, error] of [
+    ["nothing", "", /timed out/i],
+    [
+      "lines without end",
+      'print "x" x 99, "\\r\\n" while 1',
+      /banner exchange/,
+    ],
+    ["a line without end", 'print "x" x 9999 while 1', /banner exchange/],
+    ["half a version", 'print "SSH-2.0-Open"', /timed out/i],
+  ] as const
+) {
+  test(`a port that says ${what} is given up in time`, async (lab) => {
+    const child = await port(lab.server, says);
+    const result = await connect(lab, ["root@server"], {
+      ...{ env: { SSH_ARGS: "-p 2299" }, timeout: deadline(35_000) },
+    });
+    child.kill("SIGKILL");
+    await child.status;
+    assertFails(result, 5, error, /ssh -v root@server/);
   });
-  port.kill("SIGKILL");
-  await port.status;
-  assertFails(result, 5, /timed out/i, /ssh -v root@server/);
-});
+}
