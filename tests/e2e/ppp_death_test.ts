@@ -67,6 +67,32 @@ test("pvpn -S finds a pppd whose keeper was killed", async (lab) => {
   await stop(lab);
 });
 
+test("pvpn -S undoes ppp after kill -9 of everything on both ends", async (lab) => {
+  await ppp.up(lab, [HOST, "default"]);
+  await Promise.all([
+    lab.stopSshd(),
+    killAll(lab.client, /./),
+    killAll(lab.server, /./),
+  ]);
+  assert((await lab.client.run([...PING, ADDRESS.public])).code !== 0, "leaks");
+  await stop(lab);
+  await lab.startSshd();
+});
+
+test("ppp carries packets again after 20 s, and 60 s, of SIGSTOP", async (lab) => {
+  const { client } = lab;
+  await ppp.up(lab, [HOST, "default"]);
+  for (const seconds of [20, 60]) {
+    const pids = await pidsOf(client, /./);
+    for (const pid of pids) await client.kill(pid, "SIGSTOP");
+    await new Promise((resolve) => setTimeout(resolve, seconds * 1000));
+    for (const pid of pids) await client.kill(pid, "SIGCONT");
+    await eventually(client, [...PING, ADDRESS.public], 60_000);
+    await settled(lab);
+  }
+  await stop(lab);
+});
+
 test("pvpn -S stops ppp while it reconnects", async (lab) => {
   await ppp.up(lab, [HOST, "default"]);
   await lab.stopSshd();

@@ -107,6 +107,14 @@ const PPP: Failures = {
     setUp: pppd("exec cat >/dev/null"),
     ...{ code: 6, error: /server answers nothing/, hint: WAY_OUT },
   },
+  "a pppd on the server that says garbage without end": {
+    setUp: pppd("exec cat /dev/urandom"),
+    ...{ code: 6, error: /pppd/, hint: WAY_OUT },
+  },
+  "a pppd on the server that says half a line": {
+    setUp: pppd("printf 'Using interf' >&3; exec cat >/dev/null"),
+    ...{ code: 6, error: /pppd/, hint: WAY_OUT },
+  },
   "a connection that is lost half-way": {
     setUp: pppd("pkill -KILL -f 'sshd: root'"),
     ...{
