@@ -18,7 +18,8 @@ import { unlessFull } from "./state_file.ts";
 // as a wish, and are looked at by themselves.
 const ASKED = {
   ...{ version: true, type: true, host: true, sshArgs: true, user: true },
-  ...{ routes: true, exclude: true, ipv6: true, fallback: true, mtu: true },
+  ...{ routes: true, exclude: true, ipv6: true, fallback: true },
+  ...{ mtu: true, beyondMtu: true },
   ...{ dns: true, names: false },
   ...{ plugin: true, pair: false, pairs: false, firstHop: false, pair6: false },
   ...{ autoNets: true, found: false, nat: true },

@@ -37,8 +37,8 @@ export interface ConnectOptions extends WorkOptions {
   readonly ipv6?: "tunnel" | "block" | "leave";
   /** The addresses of both ends, `IP1:IP2`; `any:any` without. */
   readonly ip?: string;
-  /** MTU of both devices, in bytes; without it, the type's. */
-  readonly mtu?: number;
+  /** MTU of both devices, in bytes, or `auto`; without it, the type's. */
+  readonly mtu?: number | "auto";
   /** The SSH server that packets really go to, where that cannot be seen. */
   readonly firstSshHop?: string;
   /** Whether names are asked through the tunnel, of the server's resolvers. */

@@ -7,11 +7,10 @@ import { formatRoute, parseRoute, type Prefix, type Route } from "./address.ts";
 import type { ConnectRequest } from "./connect.ts";
 import { UsageError } from "./errors.ts";
 import { IPV6_MODES, type Ipv6Mode, MIN_MTU_6 } from "./state.ts";
+import { MAX_MTU } from "./tunnel.ts";
 
-// The smallest MTU that IPv4 hosts must take (RFC 791), and the largest frame
-// that ssh reads whole: CHAN_RBUF in OpenSSH's channels.h, less its header.
+/** The smallest MTU that IPv4 hosts must take (RFC 791), in bytes. */
 const MIN_MTU = 576;
-const MAX_MTU = 16380;
 
 /** Refuses what cannot be meant together. */
 export function checkTogether({ routes, exclude, mtu }: ConnectRequest): void {
@@ -21,7 +20,7 @@ export function checkTogether({ routes, exclude, mtu }: ConnectRequest): void {
     throw new UsageError(`${same} is a ROUTE, and -x ${same} excludes it`);
   }
   const ipv6 = routes.find((r) => r !== "default" && r.family === 6);
-  if (ipv6 !== undefined && mtu !== undefined && mtu < MIN_MTU_6) {
+  if (ipv6 !== undefined && typeof mtu === "number" && mtu < MIN_MTU_6) {
     throw new UsageError(
       `--mtu ${mtu} is too small for ${formatRoute(ipv6)}`,
       `IPv6 needs ${MIN_MTU_6} bytes at least`,
@@ -65,11 +64,12 @@ export function parseIpv6(text: string | undefined): Ipv6Mode {
 }
 
 /** The value of `--mtu`. */
-export function parseMtu(text: string): number {
+export function parseMtu(text: string): number | "auto" {
+  if (text === "auto") return text;
   const mtu = /^\d{1,6}$/.test(text) ? Number(text) : NaN;
   if (mtu >= MIN_MTU && mtu <= MAX_MTU) return mtu;
   throw new UsageError(
-    `--mtu ${text} is not a number from ${MIN_MTU} to ${MAX_MTU}`,
+    `--mtu ${text} is neither a number from ${MIN_MTU} to ${MAX_MTU} nor auto`,
     "below, IPv4 does not work; above, ssh loses every packet",
   );
 }

@@ -11,6 +11,7 @@ import type { Found } from "./registry.ts";
 import { MIN_MTU_6 } from "./state.ts";
 import {
   DEFAULT_MTU,
+  MAX_MTU,
   type TunnelOptions,
   type TunnelPlugin,
 } from "./tunnel.ts";
@@ -20,6 +21,8 @@ import { identity, type User } from "./user.ts";
 export interface Candidate extends Found {
   /** What its checks are asked with; no device is chosen yet. */
   readonly options: TunnelOptions;
+  /** MTU of what goes beyond the server, in bytes: the devices' or less. */
+  readonly beyondMtu: number;
   /** Why this machine cannot do it. */
   readonly unfit: UnfitError | undefined;
 }
@@ -38,14 +41,17 @@ export async function candidates(
   // Where there are others, it is not left to connecting to find out.
   const skipLate = choices.length === 1;
   return await Promise.all(choices.map(async (found) => {
-    const mtu = request.mtu ?? found.plugin.mtu ?? DEFAULT_MTU;
-    const ipv6 = carriesIpv6(request, mtu, true);
+    const own = found.plugin.mtu;
+    const auto = request.mtu === "auto";
+    const mtu = auto ? own ?? MAX_MTU : request.mtu ?? own ?? DEFAULT_MTU;
+    const beyondMtu = auto ? own ?? DEFAULT_MTU : mtu;
+    const ipv6 = carriesIpv6(request, beyondMtu, true);
     const options = {
       ...{ device: "", mtu, ipv6, resume: false },
       ...identity(user),
     };
     const unfit = await lackingHere(found.plugin, options, skipLate, runner);
-    return { ...found, options, unfit };
+    return { ...found, options, beyondMtu, unfit };
   }));
 }
 

@@ -111,12 +111,12 @@ export async function configure(
   flows: readonly Flow[],
 ): Promise<void> {
   const { journal, resume, runner } = request;
-  const { device, slot, undo, ipv6 } = journal.state;
+  const { device, slot, undo, ipv6, beyondMtu } = journal.state;
   if (!runner.dry) tellIpv6(request, routes, remote);
   const { pair } = remote;
   const pair6 = pair6Of(journal.state, remote);
   const steps = planRoutes({
-    ...{ device, slot, routes, server, flows },
+    ...{ device, slot, routes, server, flows, mtu: beyondMtu },
     pairs: pair6 === undefined ? [pair] : [pair, pair6],
     exclude: excludedOf(journal.state).map(parseRoute).filter(isPrefix),
     // Of IPv6, the server must have a default route itself.

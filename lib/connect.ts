@@ -61,8 +61,11 @@ export interface ConnectRequest {
   readonly nat: boolean;
   /** The pair of addresses. */
   readonly pair: PairRequest;
-  /** MTU of both devices, in bytes; without it, the type's. */
-  readonly mtu?: number;
+  /**
+   * MTU of both devices, in bytes; without it, the type's. With `auto`, that
+   * is for what goes beyond the server, and the devices have the largest.
+   */
+  readonly mtu?: number | "auto";
   /** What is done for names; without it, nothing. */
   readonly dns?: DnsRequest;
   /** The host name or address of the first SSH server, where it is not seen. */
@@ -120,7 +123,9 @@ export async function connect(
   const auto = request.type === AUTO;
   const unfit = auto ? undefined : types[0]?.unfit;
   if (unfit !== undefined) throw unfit;
-  const askedFor = ({ plugin, file, options }: Candidate): Asked => ({
+  const askedFor = (
+    { plugin, file, options, beyondMtu }: Candidate,
+  ): Asked => ({
     version: STATE_VERSION,
     type: plugin.type,
     host: request.host,
@@ -132,6 +137,7 @@ export async function connect(
     autoNets: request.autoNets,
     nat: request.nat,
     mtu: options.mtu,
+    ...(beyondMtu === options.mtu ? {} : { beyondMtu }),
     ...(request.dns && { dns: dnsState(request.dns) }),
     ...(user === undefined ? {} : { user }),
     ...(file === undefined ? {} : { plugin: file }),
@@ -151,10 +157,9 @@ export async function connect(
     candidatePairs(request.pair, routing.taken, [...networks, ...reserved]);
   const attempt = (type: Candidate, parts: readonly RemotePart[]) => {
     signal.throwIfAborted();
-    const { mtu } = type.options;
     const tunnel: NewTunnel = {
       ...askedFor(type),
-      ...(carriesIpv6(request, mtu, routing.ipv6)
+      ...(carriesIpv6(request, type.beyondMtu, routing.ipv6)
         ? { pair6: formatPair6(randomPair6()) }
         : {}),
       pair: formatPair(request.pair),

@@ -115,7 +115,8 @@ export const OPTIONS: readonly Option[] = [
     long: "mtu",
     value: "BYTES",
     help: "MTU of the tunnel, 576 to 16380 (default: what the\n" +
-      "type has, mostly 1500)",
+      "type has, mostly 1500); auto: 16380, but for what\n" +
+      "goes beyond the server",
     group: "connect",
   },
   {

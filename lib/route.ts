@@ -39,6 +39,8 @@ export interface RouteRequest {
   readonly device: string;
   /** The tunnel's number. */
   readonly slot: number;
+  /** MTU of what is routed, in bytes, where it is not the device's. */
+  readonly mtu?: number | undefined;
   /** The pairs in use; of a family without one, all is closed. */
   readonly pairs: readonly Pair[];
   /** What the tunnel is for. */
@@ -109,7 +111,9 @@ function prefixesOf(
  * before what opens, and a rule comes after what it leads to.
  */
 export function planRoutes(request: RouteRequest): IpStep[] {
-  const { device, slot, pairs, exclude } = request;
+  const { device, slot, pairs, exclude, mtu } = request;
+  // Not locked: what is found out about the way beyond still counts.
+  const size = mtu === undefined ? [] : ["mtu", mtu];
   const prefixes = prefixesOf(request).sort((a, b) => b.length - a.length);
   const table = ["table", tableOf(slot)];
   const used = (family: Family) => prefixes.some((p) => p.family === family);
@@ -127,7 +131,7 @@ export function planRoutes(request: RouteRequest): IpStep[] {
       ...peer === undefined ? [] : [
         route(
           family,
-          ...[to, "via", formatAddress(peer), "dev", device, "onlink"],
+          ...[to, "via", formatAddress(peer), "dev", device, "onlink", ...size],
           ...table,
         ),
       ],

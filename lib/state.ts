@@ -80,6 +80,8 @@ export interface TunnelState {
   readonly nat: boolean;
   /** MTU of the device, in bytes. */
   readonly mtu: number;
+  /** MTU of what goes beyond the server, in bytes, where that is less. */
+  readonly beyondMtu?: number;
   /**
    * A number that no other tunnel has at the same time: of its routing
    * table, its rules' priorities and its routes' metric.
@@ -183,6 +185,7 @@ const CHECKS: Readonly<
   }),
   nat: (value) => typeof value === "boolean",
   mtu: isCount,
+  beyondMtu: optional(isCount),
   slot: isCount,
   phase: (value) =>
     value === "connecting" || value === "up" || value === "reconnecting",

@@ -22,6 +22,12 @@ export const INTERFACE_VERSION = 1;
 /** MTU of a tunnel's devices where neither user nor type says one, in bytes. */
 export const DEFAULT_MTU = 1500;
 
+/**
+ * The largest MTU of a tunnel's devices, in bytes: ssh reads no larger frame
+ * whole (CHAN_RBUF in OpenSSH's channels.h, less its header).
+ */
+export const MAX_MTU = 16380;
+
 /** Something that a tunnel type needs. */
 export interface Check {
   /** What is needed, such as `/dev/net/tun on this machine`. */

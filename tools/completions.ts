@@ -26,7 +26,7 @@ const SOURCES: Readonly<Record<string, Source>> = {
   NETWORK: [],
   "ADDR[,ADDR]": [],
   DOMAIN: [],
-  BYTES: [],
+  BYTES: ["auto"],
 };
 
 const listed = OPTIONS.filter(({ group }) => group !== undefined);

@@ -25,7 +25,7 @@ _pvpn_value() {
     --ssh-user) _pvpn_users ;;
     -x | --exclude) _pvpn_offer ;;
     --ipv6) _pvpn_offer tunnel block leave ;;
-    --mtu) _pvpn_offer ;;
+    --mtu) _pvpn_offer auto ;;
     -S | --stop) _pvpn_devices ;;
     *) return 1 ;;
   esac

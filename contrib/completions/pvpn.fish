@@ -73,7 +73,7 @@ complete -c pvpn -l ssh-user -x -a '(__fish_complete_users)' -d 'whose ssh runs,
 complete -c pvpn -s x -l exclude -x -d 'keep NETWORK out of the tunnel'
 complete -c pvpn -l ipv6 -x -a 'tunnel block leave' -d 'IPv6 under default: tunnel, which blocks it where the server has none'
 complete -c pvpn -l allow-fallback -d 'let its traffic out in clear while it is down'
-complete -c pvpn -l mtu -x -d 'MTU of the tunnel, 576 to 16380 (default: what the type has, mostly 1500)'
+complete -c pvpn -l mtu -x -a 'auto' -d 'MTU of the tunnel, 576 to 16380 (default: what the type has, mostly 1500)'
 complete -c pvpn -s N -l auto-nets -d 'route the networks that the server itself reaches'
 complete -c pvpn -l nat -d 'have the server forward and masquerade while the tunnel is up'
 complete -c pvpn -s f -l foreground -d 'stay, and reconnect from here'

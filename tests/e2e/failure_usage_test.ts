@@ -87,17 +87,17 @@ const USAGE: Record<string, Failure> = {
   },
   "an MTU too small": {
     args: [...SSH_3, "--mtu", "575", HOST],
-    error: /--mtu 575 is not a number from 576 to 16380/,
+    error: /--mtu 575 is neither a number from 576 to 16380/,
     hint: /IPv4/,
   },
   "an MTU too large": {
     args: [...SSH_3, "--mtu", "16381", HOST],
-    error: /--mtu 16381 is not a number from 576 to 16380/,
+    error: /--mtu 16381 is neither a number from 576 to 16380/,
     hint: /ssh loses/,
   },
   "an MTU that is no number": {
     args: [...SSH_3, "--mtu", "0x5dc", HOST],
-    error: /--mtu 0x5dc is not a number/,
+    error: /--mtu 0x5dc is neither a number/,
   },
   "a host that is an option": {
     args: [...SSH_3, "--", "-oProxyCommand=touch x", "10.88.0.0/24"],

@@ -4,27 +4,15 @@
  */
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { capture } from "../lab/capture.ts";
-import { ADDRESS, type Lab, type Node } from "../lab/lab.ts";
+import { ADDRESS, type Node } from "../lab/lab.ts";
 import { echoes } from "../lab/load.ts";
+import { noOffloads } from "../lab/offloads.ts";
 import { reach, reachUdp } from "../lab/reach.ts";
 import { deviceOf, suite, typed } from "./helpers.ts";
 
 const test = suite({ jump: false });
 const { up } = typed("ssh-gso");
 const NETWORKS = ["10.88.0.0/24", "fd88::/64"];
-
-/** Has no device do for others what is the sender's to do. */
-async function noOffloads({ server, inet }: Lab): Promise<() => Promise<void>> {
-  const set = async (to: "on" | "off") => {
-    for (const [node, device] of [[server, "s1"], [inet, "i0"]] as const) {
-      const all = ["tx", "rx", "tso", "gso", "gro", "sg"];
-      const words = all.flatMap((name) => [name, to]);
-      await node.ok(["ethtool", "-K", device, ...words]);
-    }
-  };
-  await set("off");
-  return () => set("on");
-}
 
 /** How many segments with a wrong checksum a node has got. */
 async function wrong(node: Node): Promise<number> {

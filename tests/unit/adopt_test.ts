@@ -34,6 +34,7 @@ Deno.test("isFor() is for nothing else than what was asked for", () => {
     { fallback: true },
     { plugin: "/x.js" },
     { mtu: 1400 },
+    { beyondMtu: 1400 },
     { user: { ...STATE.user!, uid: 1001 } },
   ];
   for (const other of others) {

@@ -33,7 +33,7 @@ function candidate(
     ...{ device: "", mtu: 1500, ipv6: false, resume: false, uid: 0 },
     asUser: (argv: readonly string[]) => [...argv],
   };
-  return { plugin, options, unfit: more.unfit };
+  return { plugin, options, beyondMtu: 1500, unfit: more.unfit };
 }
 
 const check = (name: string, test: string): RemoteCheck => (

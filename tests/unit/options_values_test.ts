@@ -61,7 +61,9 @@ Deno.test("parseCommandLine() takes MTUs that work", () => {
   for (const mtu of [576, 577, 1500, 16380]) {
     assertEquals(request("--mtu", `${mtu}`, "h").mtu, mtu);
   }
+  assertEquals(request("--mtu=auto", "h", "2001:db8::/32").mtu, "auto");
   const bad = [
+    "AUTO",
     "575",
     "16381",
     "0",

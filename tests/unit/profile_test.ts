@@ -105,7 +105,7 @@ Deno.test("a line that makes no sense is named with its number", () => {
 Deno.test("a value that makes no sense is told of the profile", () => {
   for (
     const [line, why] of [
-      ["host h\nmtu 99", /--mtu 99 is not a number/],
+      ["host h\nmtu 99", /--mtu 99 is neither a number/],
       ["host -h", /cannot start with "-"/],
       ["host a b", /not a host/],
       ["host @other", /"@other" is not a host/],

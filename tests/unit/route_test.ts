@@ -158,6 +158,17 @@ Deno.test("planRoutes() gives each network an unreachable twin and a rule, longe
   ]);
 });
 
+Deno.test("planRoutes() gives what is beyond the server its own MTU", () => {
+  const networks = ["10.0.0.0/8", "2001:db8::/32"];
+  const steps = plan(networks, { mtu: 1500, pairs: [PAIR, PAIR6] });
+  assertEquals(steps.filter((line) => / via /.test(line)), [
+    "-6 route 2001:db8::/32 via fd01::2 dev tun0 onlink mtu 1500 table 10003 !",
+    "-4 route 10.0.0.0/8 via 10.1.0.2 dev tun0 onlink mtu 1500 table 10003 !",
+  ]);
+  const others = steps.filter((line) => !/ via /.test(line));
+  assert(others.every((line) => !/mtu/.test(line)));
+});
+
 Deno.test("planRoutes() closes an IPv6 network that has no pair", () => {
   assertEquals(plan(["fd88::/64"]), [
     `-6 route unreachable fd88::/64 ${METRIC}`,

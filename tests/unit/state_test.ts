@@ -107,6 +107,7 @@ Deno.test("parseState() refuses routes that could not have been typed", () => {
 });
 
 Deno.test("parseState() refuses numbers that are none", () => {
+  refuses("beyondMtu", NOT_A_COUNT.filter((value) => value !== undefined));
   for (const field of ["mtu", "slot", "reconnects"] as const) {
     refuses(field, NOT_A_COUNT);
   }
