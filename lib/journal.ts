@@ -78,9 +78,14 @@ export class StateDir {
   async #names(pattern: RegExp): Promise<string[]> {
     if (!await this.check()) return [];
     const names = new Set<string>();
-    for await (const { name } of Deno.readDir(this.path)) {
-      const device = pattern.exec(name)?.[1] ?? "";
-      if (DEVICE_REGEXP.test(device)) names.add(device);
+    try {
+      for await (const { name } of Deno.readDir(this.path)) {
+        const device = pattern.exec(name)?.[1] ?? "";
+        if (DEVICE_REGEXP.test(device)) names.add(device);
+      }
+    } catch (error) {
+      // The end of the last tunnel removed it in the meantime.
+      if (!(error instanceof Deno.errors.NotFound)) throw error;
     }
     // tun2 before tun10. (Intl.Collator, for the same, takes 20 ms to load.)
     return [...names].sort((a, b) => a.length - b.length || (a < b ? -1 : 1));

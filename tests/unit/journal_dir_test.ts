@@ -112,6 +112,20 @@ Deno.test("StateDir.tidy() removes the folder with its last file, and not before
     await assertRejects(() => Deno.lstat(dir.path), Deno.errors.NotFound);
   }));
 
+Deno.test("StateDir has no devices when the folder goes while it looks", () =>
+  withDir(async (dir) => {
+    class Going extends StateDir {
+      override async check(): Promise<boolean> {
+        const there = await super.check();
+        if (there) await Deno.remove(this.path);
+        return there;
+      }
+    }
+    const going = new Going(`${dir}/state`);
+    await Deno.mkdir(going.path, { mode: 0o700 });
+    assertEquals(await going.devices(), []);
+  }));
+
 Deno.test("StateDir.lock() makes the folder anew when it goes while it waits", () =>
   withState(async (dir) => {
     let inside = 0;
