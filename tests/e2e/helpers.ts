@@ -57,7 +57,7 @@ export function beside(stderr: string): string {
 
 /** What tests of a tunnel type type. */
 export interface Typed {
-  readonly type: "ppp" | "ssh-3" | "ssh-gso";
+  readonly type: "ppp" | "ssh-3" | "ssh-gso" | "auto";
   /** The start of its devices' names. */
   readonly device: string;
   /** Runs pvpn on the client for a tunnel of that type. */

@@ -65,14 +65,28 @@ async function assertStopped(lab: Lab, { device }: Typed): Promise<void> {
   }
 }
 
+/** What {@linkcode cutTest} may do otherwise. */
+export interface CutOptions {
+  /** Makes the lab what it is to be. */
+  readonly prepare?: (lab: Lab) => Promise<unknown>;
+  /** Of how many moments one is tried. */
+  readonly every?: number;
+}
+
 /** Cuts at all moments, with the signals in turn. */
-export function cutTest(type: Typed, signals: readonly Cut[]): void {
+export function cutTest(
+  type: Typed,
+  signals: readonly Cut[],
+  { prepare, every = 1 }: CutOptions = {},
+): void {
   const names = signals.join(" or ");
   labTest(
     `${type.type} leaves nothing when ${names} cuts it at any step`,
     async (lab) => {
+      await prepare?.(lab);
       const pattern = type.type === "ppp" ? PPP_MOMENTS : SSH_MOMENTS;
-      const steps = await moments(lab, type, pattern);
+      const steps = (await moments(lab, type, pattern))
+        .filter((_, index) => index % every === 0);
       assert(steps.length > 10, `only ${steps}`);
       const before = await Before.of(lab);
       let cut = 0;

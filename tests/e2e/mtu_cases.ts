@@ -40,7 +40,7 @@ export function mtuTests({ type, up }: Typed, test: LabTest): void {
     const restore = await noOffloads(lab);
     const large = await capture(inet, "i0", ["greater", "1515"]);
     for (const address of [ADDRESS.inet, ADDRESS.inet6]) {
-      const load = { streams: 3, bytes: 1_000_000, seconds: 30 };
+      const load = { streams: 2, bytes: 200_000, seconds: 30 };
       await echoes(client, address, load);
     }
     await client.ok(["ping", "-n", "-c1", "-W5", "-s8000", ADDRESS.inet]);
@@ -62,7 +62,7 @@ export function mtuTests({ type, up }: Typed, test: LabTest): void {
       const words = ["-n", "-c1", "-W5", "-Mdo", "-s1400", address];
       assertEquals((await client.run(["ping", ...words])).code, 1);
       assertEquals(await mtuTo(lab, address), 1300);
-      const load = { streams: 1, bytes: 300_000, seconds: 30 };
+      const load = { streams: 1, bytes: 100_000, seconds: 30 };
       await echoes(client, address, load);
     }
     await set(1500);
