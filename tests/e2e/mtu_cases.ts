@@ -1,4 +1,4 @@
-/** `--mtu auto`: large to the server's end, usual beyond it; for all types. */
+/** `--mtu auto`: large to the server's end, usual beyond it. */
 import { assertEquals, assertMatch } from "@std/assert";
 import { capture } from "../lab/capture.ts";
 import { ADDRESS, type Lab } from "../lab/lab.ts";
