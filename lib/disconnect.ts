@@ -102,7 +102,13 @@ async function hintsOfLost({ dir, runner }: Environment): Promise<string[]> {
 }
 
 /**
- * Stops all tunnels, at the same time.
+ * How many tunnels are stopped at the same time: each may wait for another
+ * pvpn that is stopping it, in one of Deno's 32 threads for files.
+ */
+const AT_ONCE = 8;
+
+/**
+ * Stops all tunnels, some at the same time.
  *
  * @param stopped Gets the device of each as it is stopped.
  * @throws {PvpnError} Where there is none, or one could not be undone; the
@@ -131,16 +137,21 @@ export async function stopAll(
 ): Promise<boolean> {
   const { dir, log } = env;
   let any = false;
-  const devices = await dir.devices();
-  const results = await Promise.allSettled(devices.map(async (device) => {
-    if (!await stop(device, env)) return; // somebody else did
-    any = true;
-    stopped(device);
-  }));
-  const reasons = results.flatMap((result) =>
-    result.status === "rejected" ? [result.reason] : []
-  );
-  for (const reason of reasons.slice(1)) log.error(String(reason.message));
+  const devices = (await dir.devices()).values();
+  const reasons: Error[] = [];
+  const work = async () => {
+    for (const device of devices) {
+      try {
+        if (!await stop(device, env)) continue; // somebody else did
+        any = true;
+        stopped(device);
+      } catch (error) {
+        reasons.push(error as Error);
+      }
+    }
+  };
+  await Promise.all(Array.from({ length: AT_ONCE }, work));
+  for (const reason of reasons.slice(1)) log.error(reason.message);
   if (reasons.length > 0) throw reasons[0];
   return any;
 }

@@ -24,6 +24,41 @@ export async function acquire(
   path: string,
   options: { wait: boolean; create: boolean },
 ): Promise<Lock | undefined> {
+  if (!options.wait) return await take(path, options);
+  const done = await turn(path);
+  let lock: Lock | undefined;
+  try {
+    lock = await take(path, options);
+  } finally {
+    if (lock === undefined) done();
+  }
+  return lock && { release: () => lock.release().finally(done) };
+}
+
+const last = new Map<string, Promise<void>>();
+
+/**
+ * Waits for those of this process who want the same lock. Each that waits in
+ * flock(2) has one of Deno's 32 threads for files, without which who holds the
+ * lock cannot go on.
+ *
+ * @returns What lets the next one have its turn.
+ */
+async function turn(path: string): Promise<() => void> {
+  const before = last.get(path);
+  const { promise, resolve } = Promise.withResolvers<void>();
+  last.set(path, promise);
+  await before;
+  return () => {
+    if (last.get(path) === promise) last.delete(path);
+    resolve();
+  };
+}
+
+async function take(
+  path: string,
+  options: { wait: boolean; create: boolean },
+): Promise<Lock | undefined> {
   while (true) {
     const file = await open(path, options.create);
     if (file === undefined) return undefined;

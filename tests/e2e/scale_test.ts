@@ -20,7 +20,7 @@ import {
 } from "./crowd.ts";
 import { assertFails, suite } from "./helpers.ts";
 
-const TUNNELS = Number(Deno.env.get("PVPN_SCALE") || 30);
+const TUNNELS = Number(Deno.env.get("PVPN_SCALE") || 40);
 const CLIENTS = 2 * TUNNELS;
 const HOST = "root@server";
 

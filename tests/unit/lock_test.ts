@@ -203,3 +203,22 @@ Deno.test("acquire() excludes other processes that come, remove and go", () =>
       assertEquals(code, 0, new TextDecoder().decode(stderr));
     }
   }));
+
+Deno.test("acquire() lets more wait than Deno has threads for files", () =>
+  inDir(async (file) => {
+    let holders = 0;
+    const use = async () => {
+      const lock = await acquire(file, WAIT);
+      assertEquals(++holders, 1);
+      await Deno.lstat(file);
+      holders--;
+      await lock!.release();
+    };
+    await within(20, Promise.all(Array.from({ length: 64 }, use)));
+    // Who fails, or finds nothing to lock, lets the next one have its turn.
+    const nothing = { wait: true, create: false };
+    for (let i = 0; i < 2; i++) {
+      assertEquals(await within(5, acquire(file, nothing)), undefined);
+      await assertRejects(() => within(5, acquire(`${file}\0`, nothing)));
+    }
+  }));
