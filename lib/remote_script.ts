@@ -130,10 +130,20 @@ undo() {
 trap '{ undo; } 2>/dev/null' EXIT
 trap '{ exit 1; } 2>/dev/null' HUP INT TERM PIPE
 
+# What ip shows; again, a few times, where that changed while it looked.
+look() {
+  for try in 1 2 3 4 5; do
+    shown=$(ip "$@" 2>&1) && status=0 || status=$?
+    case $shown in *"Dump was interrupted"*) ;; *) break ;; esac
+  done
+  shown=\${shown%Dump was interrupted*}
+  [ $status = 0 ] || { printf '%s\\n' "$shown" >&2; return $status; }
+  [ -z "$shown" ] || printf '%s\\n' "$shown"
+}
 taken() {
   {
-    ip -4 route show table all match "$1" || echo failed &
-    ip -4 route show table all match "$2" || echo failed
+    look -4 route show table all match "$1" || echo failed &
+    look -4 route show table all match "$2" || echo failed
     wait
   } | while read -r type prefix _; do
     case $type in default | 0.0.0.0/1 | 128.0.0.0/1) continue ;; esac
@@ -143,7 +153,7 @@ taken() {
   done
 }
 release() {
-  ip -o address show to "$1" | while read -r _ old _ mine _ theirs _; do
+  look -o address show to "$1" | while read -r _ old _ mine _ theirs _; do
     [ "$mine $theirs" = "$1 $2/$3" ] || continue
     ip address delete "$1" peer "$2" dev "$old" && ip link set dev "$old" down
   done
@@ -181,7 +191,7 @@ up6() {
 
 report() {
   # Another session may have been given them at the same moment.
-  case $(ip -4 -o address show to "$local") in
+  case $(look -4 -o address show to "$local") in
     *"
 "*) fail address "$local" "$peer" "$local" ;;
   esac

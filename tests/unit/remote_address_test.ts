@@ -77,3 +77,26 @@ scriptTest("refuses a pair that another session is given at the same moment", {
   const taken = changes(session).filter((line) => /delete/.test(line));
   assertEquals(taken, ["address delete 10.1.0.2 peer 10.1.0.1 dev lo"]);
 });
+
+scriptTest("looks again where routes changed while it looked", {
+  pairs: ["10.1.0.1:10.1.0.2", "10.3.0.1:10.3.0.2"],
+  ip: `case $* in *match\\ 10.1.0.2)
+    echo x >>looked
+    echo 'default via 192.0.2.1 dev eth0'
+    if [ "$(grep -c x looked)" -lt 3 ]; then
+      echo 'Dump was interrupted and may be inconsistent.' >&2
+    else
+      echo '10.1.0.0/16 dev eth0 scope link'
+    fi ;;
+  esac`,
+}, async (session) => {
+  assertEquals(formatPair((await session.facts()).pair), "10.3.0.1:10.3.0.2");
+  assertEquals(session.other, []);
+});
+
+scriptTest("goes on where routes never stop changing", {
+  ip: "echo 'Dump was interrupted and may be inconsistent.' >&2",
+}, async (session) => {
+  assertEquals(formatPair((await session.facts()).pair), "10.1.0.1:10.1.0.2");
+  assertEquals(session.other, []);
+});
