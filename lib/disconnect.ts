@@ -89,10 +89,11 @@ async function noSuchTunnel(
 
 /** What there is to say of tunnels whose state somebody has removed. */
 async function hintsOfLost({ dir, runner }: Environment): Promise<string[]> {
+  const before = await dir.devices(); // of which some may end meanwhile
   const group = ["group", String(DEVICE_GROUP)];
   const { stdout } = await runner.query(["ip", "-o", "link", "show", ...group]);
   const there = [...stdout.matchAll(/^\d+: ([^:@\s]+)/gm)].map(([, d]) => d!);
-  const known = await dir.devices();
+  const known = [...before, ...await dir.devices()];
   return there.filter((device) =>
     !known.includes(device) && !device.endsWith(closedLink(""))
   ).map((device) =>

@@ -11,7 +11,7 @@ import {
   pvpnOn,
   stopAll,
 } from "./crowd.ts";
-import { assertFails, suite, unchanged } from "./helpers.ts";
+import { assertFails, said, suite, unchanged } from "./helpers.ts";
 import { start } from "./running.ts";
 
 /** How many at once. */
@@ -123,6 +123,7 @@ function assertOneStopped(device: string, results: readonly RunResult[]): void {
   for (const result of results) {
     if (result.code === 0) continue;
     assertFails(result, 9, new RegExp(`^there is no tunnel "${device}"$`));
+    assertEquals(said(result, "hint"), ["no tunnel is up"]);
   }
 }
 
@@ -158,7 +159,10 @@ for (const count of [2, 10]) {
     );
     for (const result of results) {
       if (result.code === 0) assertEquals(result.stderr, "");
-      else assertFails(result, 9, /^no tunnel is up$/);
+      else {
+        assertFails(result, 9, /^no tunnel is up$/);
+        assertEquals(said(result, "hint"), []);
+      }
     }
   });
 }
