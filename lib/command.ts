@@ -15,6 +15,7 @@ export const COMMANDS: readonly string[] = [
   "getent",
   "ip",
   "nft",
+  "perl",
   "resolvconf",
   "resolvectl",
   "setpriv",

@@ -10,6 +10,7 @@ import type { Journal } from "./journal.ts";
 import { Keeper, type KeeperOptions } from "./keeper.ts";
 import { elapsed, type Log } from "./log.ts";
 import { type Login, readLogin } from "./login.ts";
+import { QuickAck } from "./quick_ack.ts";
 import { type RemoteFacts, RemoteReader } from "./remote.ts";
 import type { RemoteRequest, RemoteScript } from "./remote_script.ts";
 import {
@@ -51,6 +52,8 @@ export interface SessionContext extends KeeperOptions, CarryOptions {
   readonly signal: AbortSignal;
   /** SSH-HOST, for messages. */
   readonly host: string;
+  /** The server's TCP port, where ssh itself connects to it. */
+  readonly port?: number;
   /** The remote command, which ssh repeats in what it says. */
   readonly command: string;
   /** What may help where the login is refused, beside the usual. */
@@ -74,6 +77,8 @@ export interface Reader<Facts> {
   /** The facts at the last line, true for another of its own, else false. */
   read(line: string): Facts | boolean;
 }
+
+const CONNECTED_REGEXP = /^debug1: Connection established/;
 
 /** What ssh says when the server's command has ended. */
 const EXITED_REGEXP = /^debug1: client_input_channel_req: .* rtype exit-status/;
@@ -184,7 +189,8 @@ async function ready<Facts extends object>(
   context: SessionContext,
   reader: Reader<Facts>,
 ): Promise<Facts> {
-  const { host, until, loginHints, chatter } = context;
+  const { host, until, loginHints, chatter, port } = context;
+  await using quick = new QuickAck(context.runner);
   using deadline = new Deadline(context.signal);
   deadline.set(LOGIN_DEADLINE, () => lateLogin(host));
   const lines = keeper.stderr[Symbol.asyncIterator]();
@@ -216,6 +222,8 @@ async function ready<Facts extends object>(
     }
     const line = next.value;
     const read = reader.read(line);
+    // From its session on, the server sends at once, too.
+    await (read ? quick[Symbol.asyncDispose]() : quick.received());
     if (typeof read === "object") facts = read;
     local ||= until?.(line) === true;
     if (facts !== undefined && local) return facts;
@@ -231,7 +239,12 @@ async function ready<Facts extends object>(
       context.log.step?.(`setting up the end of ${host}`);
       context.authenticated(keeper, login);
     }
-    if (!authenticated) tellStep(line, context);
+    if (!authenticated) {
+      tellStep(line, context);
+      if (port !== undefined && CONNECTED_REGEXP.test(line)) {
+        quick.start(keeper.id.pid, port);
+      }
+    }
     show(line, context);
     // With a tunnel open, ssh stays when the server's command has ended. What
     // that printed may come behind its status.
@@ -250,7 +263,7 @@ async function ready<Facts extends object>(
 function tellStep(line: string, { log, host }: SessionContext): void {
   if (line.startsWith("debug1: Connecting to ")) {
     log.step?.(`connecting to ${host}`);
-  } else if (line.startsWith("debug1: Connection established")) log.step?.();
+  } else if (CONNECTED_REGEXP.test(line)) log.step?.();
 }
 
 function show(line: string, context: SessionContext): void {

@@ -229,6 +229,7 @@ function pluginContext(
         request: remote,
         verbose: request.verbose,
         loginHints: loginHints(user),
+        ...(config.proxied ? {} : { port: config.port }),
         authenticated: events.authenticated,
         ...(request.after === undefined ? {} : { after: request.after }),
       });

@@ -67,6 +67,31 @@ Deno.test("carry() tells when ssh has logged in", async () => {
   assertEquals(play.authenticated, 1);
 });
 
+Deno.test("carry() has ssh send at once until the server's script speaks", async () => {
+  const before = ["debug1: Connecting to h", "debug1: Connection established."];
+  for (const port of [22, undefined]) { // without: a proxy connects
+    const play = new Play(false, port === undefined ? {} : { port });
+    await play.say(...before, ...before, "x", AUTHENTICATED, ...before);
+    await play.say(...READY);
+    await within(5, play.result);
+    const [, ...quick] = play.runner.started;
+    assertEquals(quick.map(({ argv }) => argv.slice(-2)), [
+      ...port === undefined ? [] : [["4711", "22"]],
+    ]);
+    for (const { written, released } of quick) {
+      assertEquals([written.join(""), released], ["\n".repeat(6), 1]);
+    }
+  }
+});
+
+Deno.test("carry() lets ssh alone again when it fails", async () => {
+  const play = new Play(true, { port: 22 });
+  await play.say("debug1: Connection established.");
+  await play.end(255);
+  await play.failure();
+  assertEquals(play.runner.started[1]?.released, 1);
+});
+
 Deno.test("carry() shows what a user should see, and nothing twice", async () => {
   const play = new Play(false, { chatter: /^Using interface / });
   await play.say(
