@@ -17,8 +17,8 @@ export function readFirst(address: string = ADDRESS.inet): string {
 
 /** Milliseconds that a bash script takes on the client, measured there. */
 export async function measure(lab: Lab, script: string): Promise<number> {
-  const timed = `s=$EPOCHREALTIME\n${script}\ne=$EPOCHREALTIME
-    [ $? = 0 ] && echo $(( (\${e/./} - \${s/./}) ))`;
+  const timed = `s=$EPOCHREALTIME\n${script}\nstatus=$? e=$EPOCHREALTIME
+    [ $status = 0 ] && echo $(( (\${e/./} - \${s/./}) ))`;
   return Number(await lab.client.ok(["bash", "-c", timed])) / 1000;
 }
 
