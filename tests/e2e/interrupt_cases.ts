@@ -107,12 +107,15 @@ export function cutTest(
   );
 }
 
-/** Kills a run whose ssh has just logged in, and starts another. */
+/**
+ * Kills a run whose ssh talks to the server, and starts another. With a login
+ * that is done, it could be up before it is killed.
+ */
 export function recoverTest(type: Typed): void {
   labTest(
     `${type.type} undoes what a killed run has left when it starts`,
     async (lab) => {
-      const [line] = await moments(lab, type, /^Authenticated to /);
+      const [line] = await moments(lab, type, /^debug1: SSH2_MSG_KEXINIT sent/);
       const before = await Before.of(lab);
       const running = start(lab, argsOf(type));
       await running.line(line!);
