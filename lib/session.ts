@@ -222,8 +222,9 @@ async function ready<Facts extends object>(
     }
     const line = next.value;
     const read = reader.read(line);
-    // From its session on, the server sends at once, too.
-    await (read ? quick[Symbol.asyncDispose]() : quick.received());
+    // The server holds back from its login on, until there is a session.
+    if (read) await quick[Symbol.asyncDispose]();
+    else if (authenticated) await quick.received();
     if (typeof read === "object") facts = read;
     local ||= until?.(line) === true;
     if (facts !== undefined && local) return facts;
