@@ -31,6 +31,9 @@ const ANYTHING = "-t ssh-3 root@work 192.168.0.0/16";
 /** What tests/vm/systemd_test.ts does: there is no systemd in these machines. */
 const SYSTEMCTL = /^systemctl enable --now (\S+)$/;
 
+/** What is named without what it is used with; others are whole commands. */
+const FRAGMENT = /^pvpn (?:-[nS]|--reconnect)$/;
+
 const read = (path: string) =>
   Deno.readTextFile(new URL(`../../${path}`, import.meta.url));
 
@@ -80,6 +83,19 @@ async function prepare(lab: Lab, texts: readonly string[]): Promise<void> {
   await nameHosts(lab, [...texts, ANYTHING]);
 }
 
+/** Whether a literal is one; its comments look like commands of root's. */
+const isProfile = ({ section, lines }: ReturnType<typeof literalsOf>[0]) =>
+  section === "PROFILES" && lines.some((line) => line.startsWith("host "));
+
+/** Writes the profile that pvpn(8) shows where it says that it is. */
+async function writeProfile({ client }: Lab, page: string): Promise<void> {
+  const profile = literalsOf(page).find(isProfile);
+  assert(profile, "PROFILES shows no profile");
+  await client.ok(["mkdir", "-p", "/etc/pvpn"]);
+  const text = profile.lines.join("\n") + "\n";
+  await client.writeFile("/etc/pvpn/work.conf", text);
+}
+
 /** Types a command; it must do, and show, what is shown. */
 async function follow({ client }: Lab, step: Session[number]): Promise<void> {
   const { prompt, output } = step;
@@ -114,34 +130,36 @@ async function followAll(
 labTest("README.md: what is shown to be typed works as shown", async (lab) => {
   const readme = await read("README.md");
   const sessions = blocksOf(readme).map(stepsOf).filter((s) => s.length > 0);
-  const inline = inlineOf(readme, /^sudo (?:\S+ )?pvpn /)
-    .map((command) => [{ prompt: "$", command, output: [] }]);
-  await prepare(lab, [readme]);
+  const page = (await read("man/pvpn.8")).replaceAll("\\-", "-");
+  const inline = inlineOf(readme, /^(?:sudo (?:\S+ )?)?pvpn /)
+    .filter((command) => !FRAGMENT.test(command))
+    .map((command) => {
+      const prompt = command.startsWith("sudo ") ? "$" : "#";
+      return [{ prompt, command, output: [] }];
+    });
+  await prepare(lab, [readme, page]);
+  await writeProfile(lab, page); // what it says of profiles is said there
   await followAll(lab, [...sessions, ...inline]);
   // The page begins with a session that shows what it prints, to its end.
   const steps = sessions[0] ?? [];
   assert(steps.length >= 4 && steps.every(({ output }) => output.length > 0));
   assertEquals(steps.at(-1)?.command, "sudo pvpn -S");
-  assert(inline.length > 0, "README.md has no commands within its text");
+  assert(inline.length >= 5, "README.md has few commands within its text");
 }, LAB);
 
 labTest("pvpn(8): what is shown to be typed works as shown", async (lab) => {
   const page = await read("man/pvpn.8");
   const literals = literalsOf(page);
-  const profile = literals.find(({ section, lines }) =>
-    section === "PROFILES" && lines.some((line) => line.startsWith("host "))
-  );
-  assert(profile, "PROFILES shows no profile");
   await prepare(lab, [page.replaceAll("\\-", "-")]);
-  await lab.client.ok(["mkdir", "-p", "/etc/pvpn"]);
-  const text = profile.lines.join("\n") + "\n";
-  await lab.client.writeFile("/etc/pvpn/work.conf", text);
-  const sessions = literals.filter((literal) => literal !== profile)
-    .map(({ lines }) =>
-      stepsOf(lines).filter((step) => !SYSTEMCTL.test(step.command))
-    )
-    .filter((steps) => steps.length > 0);
-  await followAll(lab, sessions);
+  await writeProfile(lab, page);
+  const typed = ({ lines }: { lines: string[] }) =>
+    stepsOf(lines).filter(({ command }) => !SYSTEMCTL.test(command));
+  const shown = literals.filter((literal) => !isProfile(literal)).map(typed);
+  const sessions = shown.filter((steps) => steps.length > 0);
+  const quoted = [...page.matchAll(/^\.Ql (sudo .*)$/gm)]
+    .map(([, command = ""]) => [{ prompt: "$", command, output: [] }]);
+  assert(quoted.length > 0);
+  await followAll(lab, [...sessions, ...quoted]);
   const examples = literals.filter(({ section }) => section === "EXAMPLES");
   assert(examples.length >= 4);
   for (const { lines } of examples) assert(stepsOf(lines).length > 0, lines[0]);
