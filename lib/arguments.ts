@@ -3,7 +3,13 @@
  *
  * @module
  */
-import { formatRoute, parseRoute, type Prefix, type Route } from "./address.ts";
+import {
+  contains,
+  formatRoute,
+  parseRoute,
+  type Prefix,
+  type Route,
+} from "./address.ts";
 import type { ConnectRequest } from "./connect.ts";
 import { UsageError } from "./errors.ts";
 import { IPV6_MODES, type Ipv6Mode, MIN_MTU_6 } from "./state.ts";
@@ -37,13 +43,30 @@ export function uniqueRoutes<R extends Route>(routes: readonly R[]): R[] {
   });
 }
 
-/** A word behind SSH-HOST, which is what somebody may take for a command. */
+const LOOPBACK = ["127.0.0.0/8", "::1"].map(parseRoute) as Prefix[];
+
+/** A word behind SSH-HOST: what somebody may take for a command, or a name. */
 export function parseArgument(text: string): Route {
-  if (!text.includes("@")) return parseRoute(text);
-  throw new UsageError(
-    `"${text}" is not a route`,
-    `SSH-HOST comes first, and no command before it: pvpn ${text} ...`,
-  );
+  if (text.includes("@")) {
+    throw new UsageError(
+      `"${text}" is not a route`,
+      `SSH-HOST comes first, and no command before it: pvpn ${text} ...`,
+    );
+  }
+  if (/^[\w-]+(?:\.[\w-]+)*\.[a-z]+$/i.test(text)) {
+    throw new UsageError(
+      `"${text}" is a name, and routes are for addresses`,
+      `see which it has: getent ahosts ${text}`,
+    );
+  }
+  const route = parseRoute(text);
+  if (route !== "default" && LOOPBACK.some((own) => contains(own, route))) {
+    throw new UsageError(
+      `"${text}" never leaves this machine`,
+      "a ROUTE is a network that the server reaches, such as 192.168.0.0/16",
+    );
+  }
+  return route;
 }
 
 /** The value of `-x`. */

@@ -212,6 +212,18 @@ function onlyThrown(act: () => unknown): UsageError | undefined {
   }
 }
 
+Deno.test("parseCommandLine() refuses routes that can be none", () => {
+  for (const text of ["127.0.0.0/8", "127.0.0.1", "::1"]) {
+    assertMatch(refused("h", text).message, /never leaves this machine$/);
+  }
+  const { message, hints } = refused("h", "www.example.com");
+  assertMatch(message, /is a name/);
+  assertEquals(hints, ["see which it has: getent ahosts www.example.com"]);
+  for (const text of ["foo", "1.2.3", "10.0.0.0/x", "a_b c.d"]) {
+    assertMatch(refused("h", text).message, /is not a route$/);
+  }
+});
+
 Deno.test("parseCommandLine() refuses two things at once", () => {
   for (const args of [["-lS"], ["-S", "-l"], ["--types", "--check"]]) {
     assertMatch(refused(...args).message, /^--\w+ and --\w+ cannot be meant/);
