@@ -92,8 +92,9 @@ const CAUSES: readonly Cause[] = [
     pattern: /REMOTE HOST IDENTIFICATION HAS CHANGED/,
     code: ExitCode.ssh,
     message: (host) => `the host key of "${host}" has changed`,
-    hints: () => [
-      "somebody may be listening; see ssh's message above before you go on",
+    hints: (host) => [
+      "somebody may be listening; see what ssh says before you go on: " +
+      `ssh ${host} true`,
     ],
   },
   {

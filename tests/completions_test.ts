@@ -1,6 +1,7 @@
 /** Completions, as make install puts them, in the shells that they are for. */
 import { assertEquals } from "@std/assert";
 import { OPTIONS } from "../lib/options.ts";
+import { AUTO } from "../lib/registry.ts";
 import { plugins } from "../plugins/mod.ts";
 import { Lab, type Node } from "./lab/lab.ts";
 import { Terminal } from "./lab/terminal.ts";
@@ -204,7 +205,7 @@ Deno.test({
         assertEquals(await offers(client, name, "pvpn -"), flags.sort());
         assertEquals(
           await offers(client, name, "pvpn -t "),
-          [...plugins.map(({ type }) => type), "mine"].sort(),
+          [...plugins.map(({ type }) => type), AUTO, "mine"].sort(),
         );
       });
     }

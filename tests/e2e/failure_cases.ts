@@ -142,7 +142,11 @@ export const FAILURES: Failures = {
       const other = await Deno.readTextFile(`${lab.dir}/id.pub`);
       return await knownHosts(() => `server,10.77.0.1 ${other}`)(lab);
     },
-    ...{ code: 5, error: /host key of .* has changed/, hint: /message above/ },
+    ...{
+      code: 5,
+      error: /host key of .* has changed/,
+      hint: /listening.*: ssh root@server true/,
+    },
   },
   "a host name that is not known": {
     setUp: ({ client }) =>
