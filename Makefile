@@ -55,6 +55,14 @@ bench: deps
 	@tools/with-deno deno run -A tests/bench/run.ts ${ROUNDS}
 	@${OWN}
 
+# Each step of each operation, failed and killed. make faults TYPES='ssh-3 ...';
+# where this kernel has no ppp, that is tried in a virtual machine.
+TYPES = ssh-3 ssh-gso ppp
+faults: deps
+	@tools/deps vm
+	@${MAKE} --no-print-directory -s pvpn
+	@tools/with-deno --compile deno run -A tests/faults/main.ts ${TYPES}
+
 check:
 	tools/with-deno deno fmt --check
 	tools/with-deno deno lint
@@ -102,5 +110,5 @@ uninstall:
 clean:
 	rm -rf pvpn dist vendor tools/offline/node_modules
 
-.PHONY: all rebuild deps test vm-test demo bench check release dist deb \
+.PHONY: all rebuild deps test vm-test demo bench faults check release dist deb \
 	install install-data uninstall clean

@@ -12,7 +12,8 @@
 export const FIREWALL_SCRIPT = `
 nat_run() { why=$("$@" 2>&1); }
 
-# Others' forward chains that nft knows; iptables' own are left to iptables.
+# Others' forward chains that nft knows. iptables' own are left to iptables,
+# which no more reads a table where nft has added a rule.
 nat_chains() {
   [ -z "$nat_nft" ] || nft list chains | while read -r word a b c _; do
     case $word:$a:$b:$c in
@@ -21,7 +22,8 @@ nat_chains() {
       type:filter:hook:forward)
         case $in:$chain:$nat_xtables_nft in
           *" pvpn_"*) ;;
-          "ip filter:FORWARD:yes" | "ip6 filter:FORWARD:yes") ;;
+          ip*" filter:FORWARD:yes" | ip*" mangle:FORWARD:yes") ;;
+          ip*" security:FORWARD:yes") ;;
           ip*:* | inet*:*) echo "$in $chain" ;;
         esac ;;
     esac

@@ -22,25 +22,28 @@ export function formatResolvConf({ addresses, domains }: Resolvers): string {
 }
 
 // A file of ours knows itself: its first line has the device, and a checksum
-// of the others. One that somebody has changed since is somebody else's.
+// of the others. One that somebody has changed since is somebody else's; where
+// that cannot be told, nothing is done.
 //
 //   place_of DEVICE    sets $place to where the file of a tunnel is: the
 //                      file that programs read, or one that was set aside
 //   put FILE PLACE     renames, in one step for all who look; a mount, as
-//                      containers have one there, can only be written to
+//                      containers have one there, can only be written to.
+//                      Nothing else is: it may be what was set aside, which
+//                      has two names until it is replaced
 //   restore DEVICE     takes the file of a tunnel out of the stack. Where
 //                      the new file still is, the swap was cut in the middle:
 //                      what was set aside may be linked, moved, or copied.
 //   restore_left       the same for all that a loss of power has left
 const COMMON = `
 conf=/etc/resolv.conf
-sum_of() { printf '%s\\n' "$1" | cksum | { read -r sum _; echo "$sum"; }; }
+sum_of() { printf '%s\\n' "$1" | cksum | { read -r sum _ && echo "$sum"; }; }
 is_of() {
-  [ -f "$2" ] && { read -r head && rest=$(cat); } <"$2" || return
-  case $head in
-    "# Made by pvpn for $1 ($(sum_of "$rest"))"*) ;;
-    *) return 1 ;;
-  esac
+  [ -f "$2" ] || return
+  { read -r head; rest=$(cat); } <"$2" || exit
+  case $head in "# Made by pvpn for $1 ("*) ;; *) return 1 ;; esac
+  sum=$(sum_of "$rest") || exit
+  case $head in "# Made by pvpn for $1 ($sum)"*) ;; *) return 1 ;; esac
 }
 there() { [ -e "$1" ] || [ -L "$1" ]; }
 place_of() {
@@ -49,10 +52,14 @@ place_of() {
   done
   return 1
 }
+mounted() {
+  while read -r _ _ _ _ at _; do
+    [ "$at" != "$1" ] || return 0
+  done </proc/self/mountinfo
+  return 1
+}
 put() {
-  if ! mv -f "$1" "$2" 2>/dev/null; then
-    ! [ "$1" -ef "$2" ] && cat "$1" >"$2" || return
-  fi
+  mv -f "$1" "$2" 2>/dev/null || { mounted "$2" && cat "$1" >"$2"; } || return
   rm -f "$1"
 }
 same() { [ "$1" -ef "$2" ] || { [ -L "$1" ] && [ -L "$2" ]; }; }

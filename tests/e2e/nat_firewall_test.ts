@@ -125,7 +125,11 @@ labTest("--nat leaves chains alone that drop nothing", async (lab) => {
   }`,
   ]);
   await lab.server.ok(["iptables", "-A", "INPUT", "-i", "lo", "-j", "ACCEPT"]);
-  const list = "nft list table inet counting; iptables -S FORWARD";
+  // Where nft adds a rule to a table of iptables', that cannot be read by it.
+  const mangle = "-t mangle -A FORWARD -m conntrack --ctstate INVALID -j DROP";
+  await lab.server.ok(["iptables-nft", ...mangle.split(" ")]);
+  const list = "nft list table inet counting; iptables -S FORWARD && " +
+    "iptables-nft -t mangle -S FORWARD";
   const rules = await lab.server.ok(["sh", "-c", list]);
   await connected(lab, [...NAT, INSIDE]);
   assertEquals(await lab.server.ok(["sh", "-c", list]), rules);

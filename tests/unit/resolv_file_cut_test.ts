@@ -1,6 +1,6 @@
 /** The swap of /etc/resolv.conf, cut before and after each program it runs. */
 import { assert, assertEquals } from "@std/assert";
-import { SET_SCRIPT } from "../../lib/resolv_file.ts";
+import { RESTORE_SCRIPT, SET_SCRIPT } from "../../lib/resolv_file.ts";
 import { system } from "./helpers.ts";
 import { fileTest, KINDS, LINES, type Machine } from "./resolv_file_machine.ts";
 import { shells } from "./shells.ts";
@@ -31,6 +31,7 @@ for (const when of ["before", "after"]) {
       `comes back when the swap is cut ${when} any program` +
         (broken && `, without ${broken}`),
       async (machine) => {
+        if (broken === "ln mv") machine.mount(machine.conf);
         const before = machine.all();
         const names = machine.all().length;
         let cut = 1;
@@ -76,3 +77,34 @@ for (const when of ["before", "after"]) {
     );
   }
 }
+
+fileTest(
+  "comes back at the second try when any program fails at the first",
+  async (machine) => {
+    const before = machine.all();
+    let failed = 1;
+    for (; failed < 50; failed++) {
+      await machine.set("tun0");
+      for (const name of ["mv", "rm", "cat", "cksum"]) {
+        const text = `#!/bin/sh
+echo x >>"$COUNT"
+[ "$(wc -l <"$COUNT")" != "$FAILED" ] || exit 1
+exec /usr/bin/${name} "$@"
+`;
+        const path = `${machine.dir}/bin/${name}`;
+        await Deno.writeTextFile(path, text, { mode: 0o755 });
+      }
+      const count = `${machine.dir}/count`;
+      await Deno.writeTextFile(count, "");
+      const env = { COUNT: count, FAILED: `${failed}` };
+      const code = await machine.run(RESTORE_SCRIPT, ["tun0"], env);
+      const { length } = (await Deno.readTextFile(count)).split("\n");
+      await Deno.remove(`${machine.dir}/bin`, { recursive: true });
+      await Deno.mkdir(`${machine.dir}/bin`);
+      if (code !== 0) await machine.restore("tun0");
+      assertEquals(machine.all(), before, `program ${failed}`);
+      if (length <= failed) break;
+    }
+    assert(failed > 3 && failed < 50, `${failed}`);
+  },
+);

@@ -10,6 +10,13 @@ export class Machine {
     Deno.mkdirSync(`${dir}/etc`);
     Deno.mkdirSync(`${dir}/run/pvpn`, { recursive: true });
     Deno.mkdirSync(`${dir}/bin`);
+    this.mount();
+  }
+
+  /** Says of some paths, and of no others, that they are mounts. */
+  mount(...paths: string[]): void {
+    const lines = paths.map((path) => `1 2 0:3 / ${path} rw - tmpfs none rw\n`);
+    Deno.writeTextFileSync(`${this.dir}/mounts`, lines.join(""));
   }
 
   get conf(): string {
@@ -41,7 +48,7 @@ export class Machine {
     const text = script.replaceAll(
       /(?<=[= <"])\/(?=etc\b|run\/)/g,
       `${this.dir}/`,
-    );
+    ).replaceAll("/proc/self/mountinfo", `${this.dir}/mounts`);
     const rest = text.replaceAll(`${this.dir}/`, "");
     assert(!/\/(?:etc|run)\b/.test(rest), "it would change this machine");
     const [program = "", ...more] = this.shell.split(" ");
