@@ -65,7 +65,7 @@ export interface RunOptions {
 
 /** What a command that has ended leaves. */
 export interface CommandOutput {
-  /** Its exit status; 128 and the number where a signal ended it. */
+  /** Its exit status; 128 and a signal's number, SIGPIPE's for unread input. */
   readonly status: number;
   /** What it printed. */
   readonly stdout: string;
@@ -186,15 +186,14 @@ export class SystemRunner implements Runner {
 
   /** See {@linkcode Runner.query}. */
   async query(argv: Argv, options: RunOptions = {}): Promise<CommandOutput> {
-    this.#log.debug("+ " + pasteable(argv, options.input, elapsed()));
-    const child = this.#spawn(argv, options.input === undefined);
-    const written = options.input === undefined
-      ? Promise.resolve()
-      : writeAll(child.stdin, options.input);
-    const [ended] = await Promise.all([child.output(), written]);
+    const { input } = options;
+    this.#log.debug("+ " + pasteable(argv, input, elapsed()));
+    const child = this.#spawn(argv, input === undefined);
+    const written = input === undefined || writeAll(child.stdin, input);
+    const [ended, all] = await Promise.all([child.output(), written]);
     const decoder = new TextDecoder();
     const output = {
-      status: ended.code,
+      status: ended.code || (all ? 0 : 141), // half a batch is no success
       stdout: decoder.decode(ended.stdout),
       stderr: decoder.decode(ended.stderr),
     };
@@ -251,14 +250,20 @@ function ignoreGone(error: unknown): void {
   if (!gone) throw error;
 }
 
-/** A program that ends without reading its input says why by its status. */
+/** Whether all was written: a program may end without reading its input. */
 async function writeAll(
   stdin: WritableStream<Uint8Array>,
   text: string,
-): Promise<void> {
+): Promise<boolean> {
   const writer = stdin.getWriter();
-  await writer.write(new TextEncoder().encode(text)).catch(ignoreGone);
-  await writer.close().catch(ignoreGone);
+  try {
+    await writer.write(new TextEncoder().encode(text));
+    await writer.close();
+    return true;
+  } catch (error) {
+    ignoreGone(error);
+    return false;
+  }
 }
 
 /**

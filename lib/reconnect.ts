@@ -9,7 +9,7 @@ import { ExitCode, InterruptedError, PvpnError } from "./errors.ts";
 import { Journal } from "./journal.ts";
 import type { Keeper } from "./keeper.ts";
 import { type Pair, parsePairRequest } from "./pair.ts";
-import { self } from "./process.ts";
+import { type Self, self } from "./process.ts";
 import { sshConfig } from "./ssh_config.ts";
 import { unlessFull } from "./state_file.ts";
 import { isClosedLink, type UndoStep } from "./undo.ts";
@@ -77,19 +77,20 @@ export async function retry(
 ): Promise<Keeper> {
   const { runner, log, signal } = env;
   const { state } = journal;
-  const me = await self(runner, ["true"]);
   const isProcess = (step: UndoStep) => step.kind === "process";
   const closes = (step: UndoStep) =>
     step.kind === "resolver" ||
     step.kind === "ip" && (step.object === "rule" || isClosedLink(step));
   const lived = Date.now() - Date.parse(state.since ?? "");
-  const owner = env.owner ?? me.id;
+  let me: Self | undefined;
   let tries = 0;
   if (state.fallback) {
     log.warn(`"${state.device}" is down: what it carried goes out in clear`);
   }
   for (let attempt = lived < SHORT && !once ? 1 : 0;; attempt++) {
     try {
+      me ??= await self(runner, ["true"]);
+      const owner = env.owner ?? me.id;
       await journal.update({ phase: "reconnecting", owner });
       await journal.undo(
         runner,

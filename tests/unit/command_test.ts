@@ -145,6 +145,13 @@ Deno.test("query() does not mind a command that does not read its input", async 
   }
 });
 
+Deno.test("query() takes no word for it of a command that has not read its input", async () => {
+  const input = "x".repeat(300_000);
+  const argv = ["sh", "-c", "exec <&-"];
+  const output = await system.query(argv, { input, anyStatus: true });
+  assertEquals(output.status, 141);
+});
+
 Deno.test("query() passes on a large input whole", async () => {
   const input = "line\n".repeat(100_000);
   const { stdout } = await system.query(["wc", "-c"], { input });
