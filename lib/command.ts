@@ -220,9 +220,7 @@ export class SystemRunner implements Runner {
         stdin.write(new TextEncoder().encode(text)).catch(ignoreGone),
       stdout: linesOf(child.stdout),
       stderr: linesOf(child.stderr),
-      release: async () => {
-        await stdin.close().catch(ignoreGone);
-      },
+      release: () => stdin.close().catch(ignoreGone),
     };
   }
 
