@@ -201,9 +201,11 @@ nat() {
   [ -z "$local6" ] || nat_family ip6 "$peer6"
   nat_unlock
 }
+# Nobody is left to see that a command failed: what it left is found again.
 nat_down() {
   nat_own=
   nat_lock
+  nat_sweep
   nat_sweep
   nat_unlock
 }
