@@ -1,4 +1,4 @@
 import { faultsTest } from "./faults_cases.ts";
 
-faultsTest("ssh-3", { count: 84 });
-faultsTest("ssh-gso", { count: 40 });
+faultsTest("ssh-3", { count: 72 });
+faultsTest("ssh-gso", { count: 24 });
