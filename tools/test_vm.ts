@@ -46,16 +46,24 @@ async function runFile(
   return { file, stdout, stderr, code };
 }
 
+/** How {@linkcode runInVms} goes about it. */
+export interface VmOptions {
+  /** Until when one machine at a time is to do, and nothing is to be shown. */
+  readonly busy?: Promise<unknown> | undefined;
+  /** Gets what the files write, a file at a time. */
+  readonly show: (chunk: Uint8Array<ArrayBuffer>) => void;
+}
+
 /**
  * Runs files, as many at a time as there are processors: a machine has one.
- * `show` gets what they write, a file at a time.
  */
 export async function runInVms(
   files: readonly string[],
   args: readonly string[],
-  show: (chunk: Uint8Array<ArrayBuffer>) => void,
+  { busy, show }: VmOptions,
 ): Promise<VmRun[]> {
   const runs: VmRun[] = [];
+  const shown: Promise<void>[] = [];
   const waiting = [...files];
   const worker = async () => {
     for (let file; (file = waiting.shift()) !== undefined;) {
@@ -64,19 +72,27 @@ export async function runInVms(
       );
       // Live only if it is alone: the others' lines would be in between.
       const chunks = [title];
-      const alone = files.length === 1;
+      const alone = files.length === 1 && busy === undefined;
       if (alone) show(title);
       const run = await runFile(
         file,
         args,
         alone ? show : (chunk) => chunks.push(chunk),
       );
-      if (!alone) chunks.forEach(show);
       runs.push(run);
+      if (alone) continue;
+      const ready = busy ?? Promise.resolve();
+      shown.push(ready.then(() => chunks.forEach(show)));
     }
   };
-  await Promise.all(
-    Array.from({ length: navigator.hardwareConcurrency }, worker),
+  const workers = Array.from(
+    { length: navigator.hardwareConcurrency },
+    async (_, index) => {
+      if (index > 0 || navigator.hardwareConcurrency === 1) await busy;
+      await worker();
+    },
   );
+  await Promise.all(workers);
+  await Promise.all(shown);
   return runs;
 }
