@@ -1,4 +1,4 @@
-# pvpn: a layer-3 VPN over any SSH server. See README.md for the targets.
+# pvpn: a layer-3 VPN over any SSH server. docs/hacking.md lists the targets.
 
 include config.mk
 
@@ -56,7 +56,8 @@ bench: deps
 	@${OWN}
 
 # Each step of each operation, failed and killed. make faults TYPES='ssh-3 ...';
-# where this kernel has no ppp, that is tried in a virtual machine.
+# where this kernel has no ppp, that is tried in a virtual machine. A failure is
+# tried again with TYPES=... ONLY='...', as it says itself.
 TYPES = ssh-3 ssh-gso ppp
 faults: deps
 	@tools/deps vm

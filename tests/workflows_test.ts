@@ -47,7 +47,7 @@ const targets = (script: string) =>
   [...script.matchAll(/\bmake ((?:[a-z-]+ ?)+)/g)]
     .flatMap(([, words = ""]) => words.trim().split(" "));
 
-for (const name of ["ci.yml", "release.yml"]) {
+for (const name of ["ci.yml", "faults.yml", "release.yml"]) {
   test(`${name} runs what there is, with actions that cannot change`, async () => {
     const { jobs, permissions } = await read(name);
     assertEquals(permissions, { contents: "read" });
