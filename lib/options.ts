@@ -115,8 +115,8 @@ export const OPTIONS: readonly Option[] = [
     long: "mtu",
     value: "BYTES",
     help: "MTU of the tunnel, 576 to 16380 (default: what the\n" +
-      "type has, mostly 1500); auto: 16380, but for what\n" +
-      "goes beyond the server",
+      "type has, mostly 1500); auto: 16380 to the\n" +
+      "server's own end, 1500 beyond it",
     group: "connect",
   },
   {
