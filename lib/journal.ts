@@ -11,7 +11,13 @@ import { acquire, type Lock } from "./lock.ts";
 import { printable } from "./log.ts";
 import { DEVICE_REGEXP } from "./remote.ts";
 import { parseState, type TunnelState } from "./state.ts";
-import { cannotWrite, isFull, readOwn, unlessFull } from "./state_file.ts";
+import {
+  cannotWrite,
+  isFull,
+  readOwn,
+  removeOwn,
+  unlessFull,
+} from "./state_file.ts";
 import { type UndoFailure, type UndoStep, undoSteps } from "./undo.ts";
 
 /** Where state is kept: on a file system that a reboot empties. */
@@ -165,11 +171,7 @@ export class StateDir {
    */
   async remove(device: string): Promise<void> {
     for (const kind of ["json.new", "json", "stop"] as const) {
-      try {
-        await Deno.remove(this.file(device, kind));
-      } catch (error) {
-        if (!(error instanceof Deno.errors.NotFound)) throw error;
-      }
+      await removeOwn(this.file(device, kind), device);
     }
   }
 

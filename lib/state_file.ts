@@ -24,6 +24,19 @@ export function cannotWrite(path: string, cause: unknown): WriteError {
   ], { cause });
 }
 
+/** Removes a file of a device's, if it is there. */
+export async function removeOwn(path: string, device: string): Promise<void> {
+  try {
+    await Deno.remove(path);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return;
+    const why = error instanceof Error ? error.message : String(error);
+    throw new PvpnError(ExitCode.state, `${path} is still there: ${why}`, [
+      `what it says is undone; when it can be removed: pvpn -S ${device}`,
+    ], { cause: error });
+  }
+}
+
 /** Whether there is no room, or not for one more file. */
 export function isFull(error: unknown): boolean {
   return (error as { code?: string }).code === "ENOSPC";

@@ -141,3 +141,15 @@ Deno.test("StateDir.lock() makes the folder anew when it goes while it waits", (
       }
     }));
   }));
+
+Deno.test("StateDir.remove() says what is still there", () =>
+  withState(async (dir) => {
+    const path = dir.file("tun0", "json");
+    await Deno.mkdir(`${path}/not-empty`, { recursive: true });
+    const { code, message, hints } = await failureOf(() => dir.remove("tun0"));
+    assertEquals(code, 9);
+    assert(message.startsWith(`${path} is still there: `), message);
+    assertEquals(hints, [
+      "what it says is undone; when it can be removed: pvpn -S tun0",
+    ]);
+  }));
