@@ -163,7 +163,9 @@ async function run(
     }
     case "recover": {
       const { recover } = await import("./lib/claim.ts");
+      const { restoreLeft } = await import("./lib/resolver_step.ts");
       await recover(env.dir, runner, log);
+      await restoreLeft(runner, log);
       return await env.dir.tidy();
     }
     case "check": {

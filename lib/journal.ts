@@ -171,7 +171,7 @@ export class StateDir {
    */
   async remove(device: string): Promise<void> {
     for (const kind of ["json.new", "json", "stop"] as const) {
-      await removeOwn(this.file(device, kind), device);
+      await removeOwn(this.file(device, kind));
     }
   }
 
@@ -185,10 +185,11 @@ export class StateDir {
     const lock = await acquire(this.path, { wait: true, create: false });
     if (lock === undefined) return;
     try {
-      await Deno.remove(this.path);
+      await removeOwn(this.path);
     } catch (error) {
       // ENOTEMPTY, which has no class of its own: other tunnels are there.
-      if ((error as { code?: string }).code !== "ENOTEMPTY") throw error;
+      const { cause } = error as { cause?: { code?: string } };
+      if (cause?.code !== "ENOTEMPTY") throw error;
     } finally {
       await lock.release();
     }

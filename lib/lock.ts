@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { removeOwn } from "./state_file.ts";
 
 /** A lock that is held. */
 export interface Lock {
@@ -107,9 +108,7 @@ function held(file: Deno.FsFile, path: string | undefined): Lock {
   return {
     async release() {
       try {
-        if (path !== undefined) await Deno.remove(path);
-      } catch (error) {
-        if (!(error instanceof Deno.errors.NotFound)) throw error;
+        if (path !== undefined) await removeOwn(path);
       } finally {
         file.close();
       }

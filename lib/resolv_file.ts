@@ -59,7 +59,7 @@ mounted() {
   return 1
 }
 put() {
-  mv -f "$1" "$2" 2>/dev/null || { mounted "$2" && cat "$1" >"$2"; } || return
+  if mounted "$2"; then cat "$1" >"$2"; else mv -f "$1" "$2"; fi || return
   rm -f "$1"
 }
 same() { [ "$1" -ef "$2" ] || { [ -L "$1" ] && [ -L "$2" ]; }; }

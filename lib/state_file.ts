@@ -24,15 +24,16 @@ export function cannotWrite(path: string, cause: unknown): WriteError {
   ], { cause });
 }
 
-/** Removes a file of a device's, if it is there. */
-export async function removeOwn(path: string, device: string): Promise<void> {
+/** Removes a file, or an empty folder, if it is there. */
+export async function removeOwn(path: string): Promise<void> {
   try {
     await Deno.remove(path);
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return;
     const why = error instanceof Error ? error.message : String(error);
     throw new PvpnError(ExitCode.state, `${path} is still there: ${why}`, [
-      `what it says is undone; when it can be removed: pvpn -S ${device}`,
+      `see whether it may be written to: findmnt -T ${path}; ` +
+      "then do the same again",
     ], { cause: error });
   }
 }

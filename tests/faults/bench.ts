@@ -169,7 +169,11 @@ export class Bench implements AsyncDisposable {
     const { lab, gate, before } = await this.#get();
     const args = this.#argsOf(trial.operation);
     const running = await this.#start(args, trial.step.side === "file");
-    const timer = setTimeout(() => gate.kill("pvpn"), deadline(60_000));
+    let hung = false;
+    const timer = setTimeout(() => {
+      hung = true;
+      gate.kill("pvpn");
+    }, deadline(60_000));
     try {
       // The server takes its side back a little later.
       const over = trial.operation === "stop"
@@ -177,6 +181,7 @@ export class Bench implements AsyncDisposable {
         : running.ended;
       const fired = await this.#strike(trial, held, over);
       const ended = await running.ended;
+      assert(!hung, "it hangs");
       await gate.disarm();
       return fired ? ended : undefined;
     } finally {

@@ -126,10 +126,27 @@ test("a profile that makes no sense fails, and is not tried again", async () => 
   assertEquals(await systemd.show(unit, "ActiveState"), "failed");
   assertEquals(await systemd.show(unit, "ExecMainStatus"), "2");
   const log = await Deno.readTextFile(Systemd.log(lab));
-  assertMatch(log, /error: \/etc\/pvpn\/wrong\.conf: --mtu 1 is not a number/);
+  assertMatch(
+    log,
+    /error: \/etc\/pvpn\/wrong\.conf: --mtu 1 is neither a number/,
+  );
   await systemd.ok("systemctl", "reset-failed", unit);
   await lab.client.remove("/etc/pvpn/wrong.conf");
 });
+
+/** A tunnel's resolv.conf is all that a loss of power leaves. */
+async function afterPowerLoss(unit: string): Promise<void> {
+  const conf = "/etc/resolv.conf";
+  const own = await lab.client.readFile(conf);
+  const names = ["--dns", ADDRESS.inet, "-t", "ssh-3"];
+  await systemd.ok("pvpn", ...names, "root@server", "10.88.0.0/24");
+  const lost = `cp ${conf} /root/made && pvpn -S && ` +
+    `ln ${conf} ${conf}.pvpn-tun0 && mv /root/made ${conf}`;
+  await systemd.ok("sh", "-c", lost);
+  assertMatch(await lab.client.readFile(conf), /^# Made by pvpn for tun0 /);
+  await systemd.ok("systemctl", "start", unit);
+  assertEquals(await lab.client.readFile(conf), own);
+}
 
 test("pvpn-recover undoes at its start, and stops all tunnels at its end", async () => {
   const unit = "pvpn-recover.service";
@@ -145,6 +162,8 @@ test("pvpn-recover undoes at its start, and stops all tunnels at its end", async
   await lab.client.ok(["nft", "delete", "table", "inet", "cut"]);
   await systemd.ok("systemctl", "start", unit);
   assertEquals((await lab.client.run(["ip", "link", "show", "tun0"])).code, 1);
+  await systemd.ok("systemctl", "stop", unit);
+  await afterPowerLoss(unit);
   // By hand, and as a service.
   await systemd.ok("pvpn", "-t", "ssh-3", "root@server", "10.88.0.0/24");
   await systemd.ok("systemctl", "start", WORK);
