@@ -121,7 +121,7 @@ export function surveyPart(
   );
   const all = needs.flat();
   const own = needs[0]?.length ?? 0;
-  const look = all.map((_, index) => `look ${index}`);
+  const look = all.map((_, index) => `survey ${index}`);
   const text = [
     SURVEY,
     ...all.map(({ check }, index) => checkFunction(check, index)),
@@ -134,7 +134,7 @@ export function surveyPart(
   return {
     text,
     errors: {
-      root: () => ({
+      notroot: () => ({
         message: "the login is not root's, and only root may change the " +
           "server's network",
         hints: ["log in as root: root@HOST"],
@@ -157,9 +157,9 @@ export function surveyPart(
 }
 
 const SURVEY = `
-[ "$(id -u)" = 0 ] || fail root
+[ "$(id -u)" = 0 ] || fail notroot
 lacking=
-look() {
+survey() {
   "check_$1" >/dev/null 2>&1 </dev/null
   case $? in 0 | 2) ;; *) lacking="\${lacking:+$lacking }$1" ;; esac
 }`.trim();

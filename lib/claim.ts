@@ -180,14 +180,15 @@ export async function recover(
   dir: StateDir,
   runner: Runner,
   log: Log,
-  wanted: (state: TunnelState) => boolean = () => false,
+  wanted?: (state: TunnelState) => boolean,
 ): Promise<Claim | undefined> {
   const idle: Idle[] = [];
   let found: Claim | undefined;
   let done = false;
   try {
     for (const device of await dir.files()) {
-      const lock = await dir.lockDevice(device, { wait: false });
+      const undo = wanted === undefined;
+      const lock = await dir.lockDevice(device, { wait: false, undo });
       if (lock === undefined) continue;
       idle.push({ device, lock, state: await readLocked(device, lock, dir) });
     }
@@ -196,7 +197,7 @@ export async function recover(
       const { device, state } = one;
       if (keepers(one).some(({ pid }) => running.has(pid))) continue;
       if (state !== undefined && state.phase !== "connecting") {
-        if (found === undefined && wanted(state)) {
+        if (found === undefined && wanted?.(state)) {
           found = { journal: new Journal(dir, state), lock: one.lock };
           continue;
         }

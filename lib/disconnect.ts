@@ -35,6 +35,7 @@ async function stop(device: string, env: Environment): Promise<boolean> {
     if (await dir.read(device) === undefined) return false;
     const lock = await lockStopped(device, env);
     try {
+      if (lock === undefined) return false;
       await dir.discard(device, await dir.read(device), runner);
     } finally {
       await lock?.release();
@@ -59,7 +60,7 @@ async function lockStopped(
 ): Promise<Lock | undefined> {
   const { dir, runner } = env;
   while (true) {
-    const lock = await dir.lockDevice(device, { wait: false });
+    const lock = await dir.lockDevice(device, { wait: false, undo: true });
     if (lock !== undefined) return lock;
     const state = await dir.read(device);
     if (state === undefined) return undefined;

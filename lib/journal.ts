@@ -123,19 +123,19 @@ export class StateDir {
    * Takes the lock of a device, which orders all who change the tunnel.
    *
    * @returns `undefined` where another pvpn has it and `wait` is not set.
-   * @throws {PvpnError} Where there is no room for it and `wait` is set. Who
-   * does not wait only takes back what is there, and gets the folder's lock
-   * then: nobody has the device's, or its file would be there.
+   * @throws {PvpnError} Where there is no room for it. Only who is to `undo`
+   * gets the folder's lock then, which is not to be held for long: nobody has
+   * the device's, or its file would be there.
    */
   async lockDevice(
     device: string,
-    { wait }: { wait: boolean },
+    { wait, undo = false }: { wait: boolean; undo?: boolean },
   ): Promise<Lock | undefined> {
     const path = this.file(device, "lock");
     try {
       return await acquire(path, { wait, create: true });
     } catch (error) {
-      if (wait || !isFull(error)) throw cannotWrite(path, error);
+      if (!undo || !isFull(error)) throw cannotWrite(path, error);
       return await acquire(this.path, { wait, create: false });
     }
   }

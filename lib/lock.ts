@@ -108,7 +108,8 @@ function held(file: Deno.FsFile, path: string | undefined): Lock {
   return {
     async release() {
       try {
-        if (path !== undefined) await removeOwn(path);
+        // Somebody may have removed it, and others have made theirs.
+        if (path !== undefined && await same(file, path)) await removeOwn(path);
       } finally {
         file.close();
       }

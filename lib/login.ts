@@ -18,6 +18,8 @@ export interface Login {
   readonly key?: string;
   /** Whether an agent has it. */
   readonly agent?: boolean;
+  /** The files that keys may be in; named before the server says anything. */
+  readonly identities?: readonly string[];
   /** What authorized_keys(5) there lets the key do, such as `command pty`. */
   readonly allowed?: readonly string[];
 }
@@ -37,8 +39,14 @@ const SAID: readonly (readonly [RegExp, (found: string[]) => Login])[] = [
   ) => ({ allowed: allowed.split(" ").filter(Boolean) })],
 ];
 
+const IDENTITY_REGEXP = /^debug1: identity file (\/.{1,1000}) type -?\d+$/;
+
 /** Adds what a line of ssh's tells of the login. */
 export function readLogin(login: Login, line: string): Login {
+  const [, identity] = IDENTITY_REGEXP.exec(line) ?? [];
+  if (identity !== undefined && login.software === undefined) {
+    return { ...login, identities: [...login.identities ?? [], identity] };
+  }
   for (const [pattern, of] of SAID) {
     const found = pattern.exec(line);
     if (found !== null) return { ...login, ...of(found) };
@@ -57,7 +65,8 @@ export interface Once {
 const TYPED: readonly string[] = ["password", "keyboard-interactive"];
 
 // Nobody has typed a passphrase where there is no terminal.
-const LOCKED = 'true 2>/dev/null </dev/tty && [ -f "$1" ] || exit 0; ' +
+const LOCKED = 'true 2>/dev/null </dev/tty && [ -f "$1" ] && [ -s "$1" ] || ' +
+  "exit 0; " +
   'exec ssh-keygen -y -P "" -f "$1"';
 
 /**
@@ -68,7 +77,7 @@ const LOCKED = 'true 2>/dev/null </dev/tty && [ -f "$1" ] || exit 0; ' +
  * @returns `undefined` where nobody had to.
  */
 export async function cannotRepeat(
-  { method = "", key = "", agent }: Login,
+  { method = "", key = "", agent, identities = [] }: Login,
   host: string,
   user: User | undefined,
   runner: Runner,
@@ -76,7 +85,10 @@ export async function cannotRepeat(
   if (TYPED.includes(method)) {
     return { what: "a password", fix: [`ssh-copy-id ${host}`] };
   }
-  if (method !== "publickey" || agent || !key.startsWith("/")) return undefined;
+  // What a server writes to the terminal before the login can look like ssh's
+  // own words. A certificate is no private key.
+  const own = identities.includes(key) && !key.endsWith(".pub");
+  if (method !== "publickey" || agent || !own) return undefined;
   const argv = asUser(user, ["sh", "-c", LOCKED, "pvpn", key]);
   const { status } = await runner.query(argv, { anyStatus: true });
   if (status === 0 || status === 127) return undefined;

@@ -88,6 +88,7 @@ export async function retry(
     log.warn(`"${state.device}" is down: what it carried goes out in clear`);
   }
   for (let attempt = lived < SHORT && !once ? 1 : 0;; attempt++) {
+    let paused = false;
     try {
       me ??= await self(runner, ["true"]);
       const owner = env.owner ?? me.id;
@@ -97,6 +98,7 @@ export async function retry(
         (step) => isProcess(step) || state.fallback && closes(step),
       );
       await pause(backoff(attempt), signal);
+      paused = true;
       const found = await env.registry.find(state.type, state.plugin);
       const keeper = await bringUp({
         ...{ journal, runner, log, signal },
@@ -126,6 +128,10 @@ export async function retry(
       const known = journal.state.problem;
       await journal.update({ problem: error.message }).catch(unlessFull);
       if (once) throw error;
+      if (!paused) { // no try at all
+        await pause(FULL_DELAY, signal);
+        attempt--;
+      }
       if (known === journal.state.problem) continue;
       log.warn(error.message);
       await problem?.(error.message);
@@ -172,10 +178,11 @@ async function takeUp(device: string, env: Environment): Promise<void> {
       const me = state.undo.filter((step) => step.kind === "process")
         .find(({ pid }) => pid === Deno.pid);
       const connecting = state.phase === "connecting";
-      await journal.update({
+      const told = journal.update({
         undo: state.undo.filter((step) => step !== me),
         ...connecting ? {} : { phase: "reconnecting", owner: me },
       });
+      await (connecting ? told.catch(unlessFull) : told);
       if (connecting) {
         // Whoever was connecting died before it was up.
         return await journal.close(runner);

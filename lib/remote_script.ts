@@ -136,9 +136,13 @@ look() {
     shown=$(ip "$@" 2>&1) && status=0 || status=$?
     case $shown in *"Dump was interrupted"*) ;; *) break ;; esac
   done
-  shown=\${shown%Dump was interrupted*}
   [ $status = 0 ] || { printf '%s\\n' "$shown" >&2; return $status; }
-  [ -z "$shown" ] || printf '%s\\n' "$shown"
+  printf '%s\\n' "$shown" | while IFS= read -r line; do
+    case $line in
+      '' | "Dump was interrupted"* | Warning:* | Error:*) ;;
+      *) printf '%s\\n' "$line" ;;
+    esac
+  done
 }
 taken() {
   {

@@ -33,7 +33,8 @@ export function formatResolvConf({ addresses, domains }: Resolvers): string {
 //                      has two names until it is replaced
 //   restore DEVICE     takes the file of a tunnel out of the stack. Where
 //                      the new file still is, the swap was cut in the middle:
-//                      what was set aside may be linked, moved, or copied.
+//                      what was set aside may be linked, moved, or copied;
+//                      a copy of what is there still is not needed.
 //   restore_left       the same for all that a loss of power has left
 const COMMON = `
 conf=/etc/resolv.conf
@@ -63,12 +64,17 @@ put() {
   rm -f "$1"
 }
 same() { [ "$1" -ef "$2" ] || { [ -L "$1" ] && [ -L "$2" ]; }; }
+equal() {
+  [ -f "$1" ] && [ -f "$2" ] && sum=$(cksum <"$1") && other=$(cksum <"$2") &&
+    [ "$sum" = "$other" ]
+}
 restore() {
   aside=$conf.pvpn-$1 new=$conf.new-$1
   if place_of "$1"; then
     if there "$aside"; then put "$aside" "$place"; else rm -f "$place"; fi
   elif there "$aside"; then
-    if there "$conf" && { [ ! -e "$new" ] || same "$aside" "$conf"; }; then
+    if there "$conf" && { [ ! -e "$new" ] || same "$aside" "$conf" ||
+      equal "$aside" "$conf"; }; then
       rm -f "$aside"
     else
       put "$aside" "$conf"

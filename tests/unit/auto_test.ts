@@ -11,6 +11,10 @@ import {
   type RemoteCheck,
   type TunnelPlugin,
 } from "../../lib/tunnel.ts";
+import { NETWORKS } from "../../lib/auto_nets.ts";
+import { NAT } from "../../lib/remote_nat.ts";
+import { remoteCommand } from "../../lib/remote_script.ts";
+import { RESOLVERS_PART } from "../../lib/resolv_conf.ts";
 import { failureOf } from "./helpers.ts";
 import { REMOTE } from "./sample_state.ts";
 import { withSession } from "./remote_session.ts";
@@ -174,6 +178,19 @@ for (const shell of shells) {
     for (const error of lacking.values()) assert(error instanceof UnfitError);
   });
 
+  Deno.test(`${shell}: the survey leaves the search for addresses as it is`, async () => {
+    const part = surveyPart([
+      candidate("a", { checks: [check("x", "true")] }),
+      candidate("b"),
+    ], () => {});
+    const ip = "case $* in *match*) echo '10.1.0.0/16 dev eth0' ;; esac";
+    const options = { parts: [part], edit: AS_ROOT, ip };
+    await withSession(shell, options, async (session) => {
+      const { message } = await failureOf(() => session.facts());
+      assertMatch(message, /"10\.1\.0\.0\/16"/);
+    });
+  });
+
   Deno.test(`${shell}: a login that is not root's is told so`, async () => {
     const part = surveyPart(THREE, () => {});
     const edit = (command: string) => command.replace("$(id -u)", "1000");
@@ -184,6 +201,18 @@ for (const shell of shells) {
     });
   });
 }
+
+Deno.test("no part of the server's script takes another's name for a function", () => {
+  const parts = [
+    ...[RESOLVERS_PART, NAT, NETWORKS],
+    surveyPart(THREE, () => {}),
+  ];
+  const text = remoteCommand({ hold: ":" }, { ...REMOTE, parts });
+  const names = [...text.matchAll(/^ *(\w+)\(\)/gm)].map(([, name]) => name);
+  assert(names.includes("taken") && names.includes("look"), names.join());
+  const twice = names.filter((name, index) => names.indexOf(name) !== index);
+  assertEquals(twice, []);
+});
 
 Deno.test("what a type brings, or -w, is the type's fault; what all need is not", () => {
   const script = { errors: { perl: () => ({ message: "m", hints: [] }) } };

@@ -18,8 +18,10 @@ const read = (...lines: string[]) =>
 
 Deno.test("readLogin() reads what OpenSSH says of a login", () => {
   const login = read(
+    "debug1: identity file /home/a b/.ssh/id type 3",
     "debug1: Remote protocol version 2.0, remote software version OpenSSH_9.2p1",
     "debug1: Server accepts key: /home/a b/.ssh/id ED25519 SHA256:x explicit",
+    "debug1: identity file /etc/shadow type 3",
     "debug1: Remote: /root/.ssh/authorized_keys:1: key options: command pty",
     'Authenticated to h ([192.0.2.1]:22) using "publickey".',
     "debug1: nothing of the kind",
@@ -27,6 +29,7 @@ Deno.test("readLogin() reads what OpenSSH says of a login", () => {
   assertEquals(login, {
     ...{ software: "OpenSSH_9.2p1", method: "publickey" },
     ...{ key: "/home/a b/.ssh/id", agent: false },
+    identities: ["/home/a b/.ssh/id"],
     allowed: ["command", "pty"],
   });
   const agents = "debug1: Server accepts key: me@h RSA SHA256:x agent";
@@ -47,7 +50,9 @@ Deno.test("cannotRepeat() knows what had to be typed", async () => {
   const method = "publickey";
   const others: Login[] = [
     ...[{}, { method: "gssapi-with-mic" }, { method, key: "a name" }],
-    { method, key: "/k", agent: true },
+    { method, key: "/k", agent: true, identities: ["/k"] },
+    { method, key: "/k", identities: ["/other"] },
+    { method, key: "/k.pub", identities: ["/k.pub"] },
   ];
   for (const login of others) {
     await withRunner([], async (runner) => {
@@ -57,7 +62,7 @@ Deno.test("cannotRepeat() knows what had to be typed", async () => {
 });
 
 Deno.test("cannotRepeat() tries a key file without a passphrase", async () => {
-  const login = { method: "publickey", key: "/k" };
+  const login = { method: "publickey", key: "/k", identities: ["/k"] };
   const tries = ["sh", "-c", /ssh-keygen -y -P "" -f "\$1"$/, "pvpn", "/k"];
   for (const status of [0, 127]) {
     await withRunner([query(tries, { status })], async (runner) => {
