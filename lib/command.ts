@@ -8,6 +8,7 @@
 import { ExitCode, PvpnError } from "./errors.ts";
 import { elapsed, type Log } from "./log.ts";
 import { pasteable, quoteAll } from "./quote.ts";
+import { ignoreGone, linesOf, writeAll } from "./streams.ts";
 
 /** The programs that the core runs; `plugins` declare theirs. */
 export const COMMANDS: readonly string[] = [
@@ -159,21 +160,6 @@ export function missingProgram(
   );
 }
 
-const LINE_LIMIT = 4096;
-
-/** Lines of at most {@linkcode LINE_LIMIT} characters; longer ones are cut. */
-export async function* linesOf(
-  stream: ReadableStream<Uint8Array>,
-): AsyncGenerator<string> {
-  let rest = "";
-  for await (const text of stream.pipeThrough(new TextDecoderStream())) {
-    const lines = (rest + text).split(/\r?\n/);
-    rest = (lines.pop() ?? "").slice(0, LINE_LIMIT);
-    for (const line of lines) yield line.slice(0, LINE_LIMIT);
-  }
-  if (rest !== "") yield rest;
-}
-
 /** Runs commands on this machine. */
 export class SystemRunner implements Runner {
   readonly dry: boolean = false;
@@ -238,29 +224,6 @@ export class SystemRunner implements Runner {
     } catch (error) {
       throw spawnError(error, program);
     }
-  }
-}
-
-/** Nobody reads any more: EPIPE the first time, then a stream that failed. */
-function ignoreGone(error: unknown): void {
-  const gone = error instanceof Deno.errors.BrokenPipe ||
-    error instanceof TypeError && /clos(?:ed|ing) or/.test(error.message);
-  if (!gone) throw error;
-}
-
-/** Whether all was written: a program may end without reading its input. */
-async function writeAll(
-  stdin: WritableStream<Uint8Array>,
-  text: string,
-): Promise<boolean> {
-  const writer = stdin.getWriter();
-  try {
-    await writer.write(new TextEncoder().encode(text));
-    await writer.close();
-    return true;
-  } catch (error) {
-    ignoreGone(error);
-    return false;
   }
 }
 

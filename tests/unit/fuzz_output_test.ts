@@ -5,7 +5,7 @@ import { parseResolvers } from "../../lib/auto_nets.ts";
 import { formatCheck } from "../../lib/check_format.ts";
 import { serverRows } from "../../lib/check_rows.ts";
 import { sshRows, typeRows } from "../../lib/check_types.ts";
-import { linesOf } from "../../lib/command.ts";
+import { linesOf } from "../../lib/streams.ts";
 import { parseSurvey } from "../../lib/dns_plan.ts";
 import { printable } from "../../lib/log.ts";
 import { ProbeReader } from "../../lib/probe.ts";

@@ -7,7 +7,7 @@ import {
   type RemotePart,
   type RemoteScript,
 } from "../../lib/remote_script.ts";
-import { linesOf } from "../../lib/command.ts";
+import { linesOf } from "../../lib/streams.ts";
 import { until, withDir } from "./helpers.ts";
 import { shells } from "./shells.ts";
 

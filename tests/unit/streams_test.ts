@@ -1,5 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
-import { linesOf } from "../../lib/command.ts";
+import { linesOf } from "../../lib/streams.ts";
 import { Seeded } from "./fuzz.ts";
 import { within } from "./helpers.ts";
 
