@@ -1,6 +1,6 @@
 /**
  * The user that ssh runs as: under sudo the one who typed it, so that no
- * process of root's talks to the network, and what that user's ssh
+ * process of root's opens a connection, and what that user's ssh
  * configuration runs (ProxyCommand, Match exec) has that user's rights only.
  *
  * @module
