@@ -35,8 +35,10 @@ async function stop(device: string, env: Environment): Promise<boolean> {
     if (await dir.read(device) === undefined) return false;
     const lock = await lockStopped(device, env);
     try {
-      if (lock === undefined) return false;
-      await dir.discard(device, await dir.read(device), runner);
+      // Without it, whoever was asked to end has undone all.
+      if (lock !== undefined) {
+        await dir.discard(device, await dir.read(device), runner);
+      }
     } finally {
       await lock?.release();
     }
