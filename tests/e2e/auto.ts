@@ -4,6 +4,7 @@ import { ADDRESS, type Lab } from "../lab/lab.ts";
 import type { RunResult } from "../lab/node.ts";
 import { pvpn } from "../lab/pvpn.ts";
 import { reach } from "../lab/reach.ts";
+import { sshd, without } from "./failure_cases.ts";
 import { Tunnel } from "./helpers.ts";
 
 /** Whom they connect, and what for. */
@@ -30,4 +31,18 @@ export async function up(
   assertMatch(list, new RegExp(`^${device} +${type} +up `, "m"));
   assertEquals(await reach(lab.client, ADDRESS.inet), { from: "10.88.0.1" });
   return { tunnel: new Tunnel(lab, device), lines: choice(result) };
+}
+
+/** Connects where the server can do no type; that takes one login. */
+export async function failForAll(lab: Lab): Promise<RunResult> {
+  const restores = [
+    await sshd("PermitTunnel no")(lab),
+    await without("server", "perl")(lab),
+    await without("server", "pppd")(lab),
+  ];
+  const before = await lab.logins();
+  const failed = await pvpn(lab, ["-t", "auto", ...NET]);
+  assertEquals(await lab.logins() - before, 1);
+  for (const restore of restores.reverse()) await restore();
+  return failed;
 }

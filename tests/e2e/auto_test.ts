@@ -1,7 +1,7 @@
 /** `-t auto`: the fastest type that both ends can do, and why no other. */
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { pvpn } from "../lab/pvpn.ts";
-import { choice, NET, up } from "./auto.ts";
+import { choice, failForAll, NET, up } from "./auto.ts";
 import { bob, LAB, sshd, without } from "./failure_cases.ts";
 import { assertFails, said, suite, unchanged } from "./helpers.ts";
 import { eventually, start } from "./running.ts";
@@ -42,15 +42,7 @@ test("-t auto takes ssh-3 in one login on a client without perl", async (lab) =>
 });
 
 test("-t auto names each reason where no type can be used", async (lab) => {
-  const restores = [
-    await sshd("PermitTunnel no")(lab),
-    await without("server", "perl")(lab),
-    await without("server", "pppd")(lab),
-  ];
-  const before = await lab.logins();
-  const failed = await pvpn(lab, ["-t", "auto", ...NET]);
-  assertEquals(await lab.logins() - before, 1);
-  for (const restore of restores.reverse()) await restore();
+  const failed = await failForAll(lab);
   assertFails(failed, 6, /^no tunnel type can be used with "root@server": /);
   const [error = ""] = said(failed, "error");
   assertMatch(error, /ssh-gso: the server lacks perl;/);

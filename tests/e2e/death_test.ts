@@ -4,15 +4,14 @@ import { capture } from "../lab/capture.ts";
 import { ADDRESS, type Lab } from "../lab/lab.ts";
 import { labTest } from "../lab/suite.ts";
 import { pvpn } from "../lab/pvpn.ts";
+import { killAll } from "./nat.ts";
 import { Before, eventually, start } from "./running.ts";
 
 const PING = ["ping", "-c1", "-W1", "-n"];
 
 async function connect(lab: Lab, ...routes: string[]): Promise<void> {
-  const { code, stderr } = await pvpn(
-    lab,
-    ["-t", "ssh-3", "root@server", ...routes],
-  );
+  const args = ["-t", "ssh-3", "root@server", ...routes];
+  const { code, stderr } = await pvpn(lab, args);
   assertEquals(code, 0, stderr);
 }
 
@@ -20,12 +19,6 @@ async function connect(lab: Lab, ...routes: string[]): Promise<void> {
 async function pidsOf(lab: Lab, name: RegExp): Promise<number[]> {
   const all = await lab.client.processes();
   return all.filter(({ comm }) => name.test(comm)).map(({ pid }) => pid);
-}
-
-async function killAll(lab: Lab, name: RegExp): Promise<number> {
-  const pids = await pidsOf(lab, name);
-  await Promise.all(pids.map((pid) => lab.client.kill(pid, "SIGKILL")));
-  return pids.length;
 }
 
 labTest(
@@ -57,7 +50,7 @@ labTest(
       lab.client.spawn(["ping", "-n", "-q", "-i", "0.02", "-W1", address]);
     const floods = [flood(ADDRESS.public), flood(ADDRESS.public6)];
     for (let death = 0; death < 2; death++) {
-      assertEquals(await killAll(lab, /^ssh$/), 1);
+      assertEquals(await killAll(lab.client, /^ssh$/), 1);
       await eventually(lab.client, [...PING, ADDRESS.public], 15_000);
     }
     await eventually(lab.client, [...PING, ADDRESS.public6], 15_000);
@@ -82,7 +75,7 @@ labTest(
     await connect(lab, "10.88.0.0/24");
     await lab.stopSshd();
     const seen = await capture(lab.client, "c0", ["net", "10.88.0.0/24"]);
-    await killAll(lab, /^ssh$/);
+    await killAll(lab.client, /^ssh$/);
     for (let i = 0; i < 3; i++) {
       assert((await lab.client.run([...PING, ADDRESS.inet])).code !== 0);
     }
@@ -112,7 +105,9 @@ labTest("pvpn -S undoes all after kill -9 of everything", async (lab) => {
   const before = await Before.of(lab);
   for (const route of ["default", "10.0.0.0/8"]) {
     await connect(lab, route);
-    for (const name of [/^(?:sh|ssh)$/, /^pvpn$/]) await killAll(lab, name);
+    for (const name of [/^(?:sh|ssh)$/, /^pvpn$/]) {
+      await killAll(lab.client, name);
+    }
     assertEquals((await pvpn(lab, ["-S"])).stdout, "tun0 disconnected\n");
     await before.assertSame(`after kill -9 of everything, ${route}`);
   }
@@ -123,7 +118,7 @@ labTest(
   async (lab) => {
     const before = await Before.of(lab);
     await connect(lab, "default");
-    await killAll(lab, /^sh$/);
+    await killAll(lab.client, /^sh$/);
     // ssh has lost its input: the server ends the session, and that ends ssh.
     await eventually(lab.client, ["sh", "-c", "! pgrep -x ssh"], 5000);
     assert(
@@ -139,7 +134,7 @@ labTest("pvpn -S stops a tunnel that is reconnecting", async (lab) => {
   const before = await Before.of(lab);
   await connect(lab, "default");
   await lab.stopSshd();
-  await killAll(lab, /^ssh$/);
+  await killAll(lab.client, /^ssh$/);
   await eventually(lab.client, ["pgrep", "-x", "pvpn"], 5000);
   const { code, stdout, stderr } = await pvpn(lab, ["-S"]);
   assertEquals([code, stdout, stderr], [0, "tun0 disconnected\n", ""]);
@@ -153,9 +148,9 @@ labTest(
     const before = await Before.of(lab);
     await connect(lab, "default");
     await lab.stopSshd();
-    await killAll(lab, /^ssh$/);
+    await killAll(lab.client, /^ssh$/);
     await eventually(lab.client, ["pgrep", "-x", "pvpn"], 5000);
-    await killAll(lab, /^pvpn$/);
+    await killAll(lab.client, /^pvpn$/);
     assert(
       (await lab.client.run([...PING, ADDRESS.public])).code !== 0,
       "leaks",
@@ -170,7 +165,7 @@ labTest("a pid that somebody else has now is never signalled", async (lab) => {
   await connect(lab, "10.88.0.0/24");
   const innocent = lab.client.spawn(["sleep", "100"]);
   const pid = lab.client.pidOf(innocent);
-  await killAll(lab, /^(?:sh|ssh)$/);
+  await killAll(lab.client, /^(?:sh|ssh)$/);
   // As if the pid of the keeper had come around.
   const path = "/run/pvpn/tun0.json";
   const state = JSON.parse(await lab.client.readFile(path));
@@ -190,7 +185,7 @@ labTest(
     const before = await Before.of(lab);
     const running = start(lab, ["-f", "-t", "ssh-3", "root@server", "default"]);
     assertEquals(await running.firstOutput, "tun0 connected");
-    await killAll(lab, /^ssh$/);
+    await killAll(lab.client, /^ssh$/);
     await eventually(lab.client, ["pgrep", "-x", "ssh"], 10_000);
     await eventually(lab.client, [...PING, ADDRESS.public], 15_000);
     await running.kill("SIGTERM");
@@ -221,7 +216,7 @@ labTest(
   async (lab) => {
     await connect(lab, "default");
     await lab.stopSshd();
-    await killAll(lab, /^ssh$/);
+    await killAll(lab.client, /^ssh$/);
     // TUNSETIFF of tun0, IFF_TUN | IFF_NO_PI, as tun(4) users do.
     const attach =
       `use Fcntl; sysopen(my $f, "/dev/net/tun", O_RDWR) or die "open: $!";
@@ -250,7 +245,7 @@ labTest(
   async (lab) => {
     await connect(lab, "default");
     await lab.stopSshd();
-    await killAll(lab, /^ssh$/);
+    await killAll(lab.client, /^ssh$/);
     await eventually(lab.client, ["pgrep", "-x", "pvpn"], 5000);
     const [pid = 0] = await pidsOf(lab, /^pvpn$/);
     for (const signal of ["SIGINT", "SIGHUP"] as const) {
@@ -270,7 +265,9 @@ labTest(
   async (lab) => {
     const before = await Before.of(lab);
     await connect(lab, "default");
-    for (const name of [/^(?:sh|ssh)$/, /^pvpn$/]) await killAll(lab, name);
+    for (const name of [/^(?:sh|ssh)$/, /^pvpn$/]) {
+      await killAll(lab.client, name);
+    }
     const other = ["-t", "ssh-3", "--mtu=1400", "root@server", "default"];
     const again = await pvpn(lab, other);
     assertEquals(again.code, 7);

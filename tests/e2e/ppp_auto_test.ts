@@ -1,9 +1,8 @@
 /** `-t auto` where both ends have PPP as well. */
 import { assertEquals } from "@std/assert";
-import { choice, NET, up } from "./auto.ts";
+import { choice, failForAll, up } from "./auto.ts";
 import { LAB, sshd, without } from "./failure_cases.ts";
 import { assertFails, suite } from "./helpers.ts";
-import { pvpn } from "../lab/pvpn.ts";
 
 const test = suite(LAB);
 
@@ -29,15 +28,7 @@ test("-t auto takes ppp from a server that has nothing else, in two logins", asy
 });
 
 test("-t auto names each reason of three in one login", async (lab) => {
-  const restores = [
-    await sshd("PermitTunnel no")(lab),
-    await without("server", "perl")(lab),
-    await without("server", "pppd")(lab),
-  ];
-  const before = await lab.logins();
-  const failed = await pvpn(lab, ["-t", "auto", ...NET]);
-  assertEquals(await lab.logins() - before, 1);
-  for (const restore of restores.reverse()) await restore();
+  const failed = await failForAll(lab);
   assertEquals(choice(failed).length, 3);
   const perl = /ssh-gso: the server lacks perl; /;
   assertFails(failed, 6, perl, /for ppp: type there: apt install ppp/);
