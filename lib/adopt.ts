@@ -19,7 +19,7 @@ import { unlessFull } from "./state_file.ts";
 const ASKED = {
   ...{ version: true, type: true, host: true, sshArgs: true, user: true },
   ...{ routes: true, exclude: true, ipv6: true, fallback: true },
-  ...{ mtu: true, beyondMtu: true },
+  ...{ mtu: true, beyondMtu: true, parallel: true },
   ...{ dns: true, names: false },
   ...{ plugin: true, pair: false, pairs: false, firstHop: false, pair6: false },
   ...{ autoNets: true, found: false, nat: true },

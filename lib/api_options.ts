@@ -39,6 +39,8 @@ export interface ConnectOptions extends WorkOptions {
   readonly ip?: string;
   /** MTU of both devices, in bytes, or `auto`; without it, the type's. */
   readonly mtu?: number | "auto";
+  /** How many ssh processes carry it; one without. */
+  readonly parallel?: number;
   /** The SSH server that packets really go to, where that cannot be seen. */
   readonly firstSshHop?: string;
   /** Whether names are asked through the tunnel, of the server's resolvers. */
@@ -81,6 +83,7 @@ export function parseOptions(
     ipv6: options.ipv6,
     ip: options.ip,
     mtu: options.mtu,
+    parallel: options.parallel,
     "first-ssh-hop": options.firstSshHop,
     "ssh-user": options.sshUser,
     dns: options.dns?.join(","),

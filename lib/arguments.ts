@@ -18,6 +18,9 @@ import { MAX_MTU } from "./tunnel.ts";
 /** The smallest MTU that IPv4 hosts must take (RFC 791), in bytes. */
 const MIN_MTU = 576;
 
+/** The most ssh processes that a tunnel can have; sshd drops more at once. */
+const MAX_PARALLEL = 8;
+
 /** Refuses what cannot be meant together. */
 export function checkTogether({ routes, exclude, mtu }: ConnectRequest): void {
   const texts = routes.map(formatRoute);
@@ -94,5 +97,17 @@ export function parseMtu(text: string): number | "auto" {
   throw new UsageError(
     `--mtu ${text} is neither a number from ${MIN_MTU} to ${MAX_MTU} nor auto`,
     "below, IPv4 does not work; above, ssh loses every packet",
+  );
+}
+
+/** Parses the value of `--parallel`; `undefined` is one, as without it. */
+export function parseParallel(text: string): number | undefined {
+  const count = /^\d{1,2}$/.test(text) ? Number(text) : 0;
+  if (count >= 1 && count <= MAX_PARALLEL) {
+    return count === 1 ? undefined : count;
+  }
+  throw new UsageError(
+    `--parallel ${text} is not a number from 1 to ${MAX_PARALLEL}`,
+    "it is how many ssh processes carry the tunnel",
   );
 }

@@ -48,6 +48,7 @@ export async function candidates(
     const ipv6 = carriesIpv6(request, beyondMtu, true);
     const options = {
       ...{ device: "", mtu, ipv6, resume: false },
+      ...(request.parallel === undefined ? {} : { parallel: request.parallel }),
       ...identity(user),
     };
     const unfit = await lackingHere(found.plugin, options, skipLate, runner);
@@ -61,6 +62,14 @@ async function lackingHere(
   skipLate: boolean,
   runner: Runner,
 ): Promise<UnfitError | undefined> {
+  if (options.parallel !== undefined && plugin.parallel !== true) {
+    return new UnfitError(
+      ExitCode.usage,
+      `"${plugin.type}" has one ssh process, and --parallel asks for ` +
+        `${options.parallel}`,
+      ["use a type that can have more: -t ssh-gso"],
+    );
+  }
   for (const check of plugin.checks(options)) {
     if (
       check.late && skipLate ||

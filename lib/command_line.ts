@@ -9,6 +9,7 @@ import {
   parseExclude,
   parseIpv6,
   parseMtu,
+  parseParallel,
   uniqueRoutes,
 } from "./arguments.ts";
 import type { CheckRequest } from "./check.ts";
@@ -175,6 +176,7 @@ export function parseCommandLine(
   }
   const [host, ...routes] = words;
   const [type, mtu] = [value("type"), value("mtu")];
+  const parallel = parseParallel(value("parallel") ?? "1");
   const firstHop = value("first-ssh-hop");
   const sshUser = value("ssh-user");
   const dns = parseDnsRequest(
@@ -206,6 +208,7 @@ export function parseCommandLine(
     pair,
     foreground: values.foreground === true,
     ...(mtu === undefined ? {} : { mtu: parseMtu(mtu) }),
+    ...(parallel === undefined ? {} : { parallel }),
     ...(firstHop === undefined ? {} : { firstHop }),
     ...(dns === undefined ? {} : { dns }),
     ...(sshUser === undefined ? {} : { sshUser: parseUserName(sshUser) }),

@@ -66,6 +66,8 @@ export interface ConnectRequest {
    * is for what goes beyond the server, and the devices have the largest.
    */
   readonly mtu?: number | "auto";
+  /** How many ssh processes carry it; one, without. */
+  readonly parallel?: number;
   /** What is done for names; without it, nothing. */
   readonly dns?: DnsRequest;
   /** The host name or address of the first SSH server, where it is not seen. */
@@ -138,6 +140,7 @@ export async function connect(
     nat: request.nat,
     mtu: options.mtu,
     ...(beyondMtu === options.mtu ? {} : { beyondMtu }),
+    ...(request.parallel === undefined ? {} : { parallel: request.parallel }),
     ...(request.dns && { dns: dnsState(request.dns) }),
     ...(user === undefined ? {} : { user }),
     ...(file === undefined ? {} : { plugin: file }),

@@ -19,7 +19,8 @@ import { parseStat, type ProcessId } from "./process.ts";
 // open while the keeper lives. A keeper that is killed ends ssh's input, and
 // with that the server undoes its side and ends the session.
 // When ssh has ended, pvpn acknowledges if it is still there; if not, the
-// read ends at once, and the keeper takes the reconnecting over.
+// read ends at once, and the keeper takes the reconnecting over. What the
+// carrier was told, and has not read, is passed over.
 const KEEPER_SCRIPT = `
 trap '' HUP INT QUIT PIPE
 read -r stat <"/proc/$$/stat" && echo "$stat" && read -r go || exit 1
@@ -29,7 +30,7 @@ shift 2
 "$@" >/dev/null 3>&-
 echo "exit $?" 2>/dev/null
 exec 3>&-
-read -r heard && exit
+while read -r line; do [ "$line" != heard ] || exit; done
 [ -z "$after" ] || exec "$after" --reconnect "$device" </dev/null >/dev/null 2>&1
 `.trim();
 
@@ -92,6 +93,11 @@ export class Keeper {
   /** Lets it run the command. Record {@linkcode Keeper.id} before. */
   async go(): Promise<void> {
     await this.#process.write("go\n");
+  }
+
+  /** Writes a line to the command's standard input. */
+  async tell(line: string): Promise<void> {
+    await this.#process.write(`${line}\n`);
   }
 
   /** Tells it that this process has seen the end and does what is next. */

@@ -46,6 +46,8 @@ export interface TunnelInfo {
   readonly domains: readonly string[];
   /** MTU of the device, in bytes. */
   readonly mtu: number;
+  /** How many ssh processes are to carry it. */
+  readonly parallel: number;
   /** What ssh's packets go to: the server, or the first proxy before it. */
   readonly server: {
     readonly address: string;
@@ -135,7 +137,7 @@ export function tunnelInfo(
   first: Reading,
   last: Reading,
 ): TunnelInfo {
-  const { device, type, host, mtu } = state;
+  const { device, type, host, mtu, parallel = 1 } = state;
   const server = state.server ?? live.socket?.peer;
   const [local = "any", peer = "any"] = state.pair?.split(":") ?? [];
   const pair6 = pair6Of(state);
@@ -147,7 +149,7 @@ export function tunnelInfo(
     return Math.round((now - then) * 1000 / Math.max(last.at - first.at, 1));
   };
   return {
-    ...{ device, type, host, mtu },
+    ...{ device, type, host, mtu, parallel },
     ...{ routes: routesOf(state), exclude: excludedOf(state) },
     state: live.alive ? state.phase : "dead",
     local: local === "any" ? null : local,

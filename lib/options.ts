@@ -120,6 +120,13 @@ export const OPTIONS: readonly Option[] = [
     group: "connect",
   },
   {
+    long: "parallel",
+    value: "N",
+    help: "carry it by N ssh processes (ssh-gso), which share\n" +
+      "its flows: faster on lines that lose packets",
+    group: "connect",
+  },
+  {
     long: "auto-nets",
     short: "N",
     help: "route the networks that the server itself reaches",

@@ -37,6 +37,10 @@ const MEMBERS: Readonly<
     (v) => v === undefined || Number.isInteger(v) && v as number >= 576,
     "a number of bytes, 576 or more",
   ],
+  parallel: [
+    (v) => v === undefined || typeof v === "boolean",
+    "true or false",
+  ],
   openssh: [
     (v) => v === undefined || isText(v) && /^\d+\.\d+$/.test(v),
     "a version such as 7.8",

@@ -81,6 +81,9 @@ const SAFE_OPTIONS: readonly (readonly [string, string])[] = [
   ["LogLevel", "DEBUG1"],
 ];
 
+/** What ssh reads first wins. */
+const QUIET = [["LogLevel", "ERROR"]] as const;
+
 /** Options of the user's that would take the tunnel away, as `-G` has them. */
 const NEEDED: Readonly<Record<string, readonly string[]>> = {
   controlmaster: ["false", "no"],
@@ -170,7 +173,9 @@ export interface SessionOptions {
   readonly aes: boolean;
   /** No terminal to ask on: fail instead of prompting. */
   readonly batch: boolean;
-  /** The address to connect to without asking a resolver; for reconnects. */
+  /** Whether nobody reads what it says but why it fails. */
+  readonly quiet?: boolean;
+  /** The address to connect to without asking a resolver. */
   readonly address?: string;
   /** The tunnel type's own options, such as `-w`. */
   readonly options: readonly string[];
@@ -179,7 +184,7 @@ export interface SessionOptions {
 }
 
 /**
- * The argument vector of the one ssh process of a tunnel.
+ * The argument vector of an ssh process of a tunnel.
  *
  * @param target Whom to connect to.
  * @param session The rest.
@@ -205,7 +210,11 @@ export function sessionArgv(
     "ssh",
     ...target.args,
     "-T",
-    ...options([...SAFE_OPTIONS, ...more]),
+    ...options([
+      ...session.quiet ? QUIET : [],
+      ...SAFE_OPTIONS,
+      ...more,
+    ]),
     ...session.options,
     "--",
     target.host,

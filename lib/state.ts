@@ -82,6 +82,8 @@ export interface TunnelState {
   readonly mtu: number;
   /** MTU of what goes beyond the server, in bytes, where that is less. */
   readonly beyondMtu?: number;
+  /** How many ssh processes carry it; one, without. */
+  readonly parallel?: number;
   /**
    * A number that no other tunnel has at the same time: of its routing
    * table, its rules' priorities and its routes' metric.
@@ -186,6 +188,7 @@ const CHECKS: Readonly<
   nat: (value) => typeof value === "boolean",
   mtu: isCount,
   beyondMtu: optional(isCount),
+  parallel: optional(isCount),
   slot: isCount,
   phase: (value) =>
     value === "connecting" || value === "up" || value === "reconnecting",

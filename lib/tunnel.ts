@@ -76,6 +76,8 @@ export interface TunnelOptions {
    * (a persistent device) is there and recorded already.
    */
   readonly resume: boolean;
+  /** How many ssh processes are to carry it; 1 without. */
+  readonly parallel?: number;
   /** The ID of the user that ssh runs as. */
   readonly uid: number;
   /** The argument vector that runs another as that user. */
@@ -123,6 +125,16 @@ export interface TunnelContext {
     pairs?: readonly Pair[],
   ): string[];
   /**
+   * The argument vector of another ssh, beside the tunnel's own and to the
+   * same server, that runs `argv` there. It asks nobody for anything, and
+   * says nothing but why it fails.
+   *
+   * @param address What stands in it for the server's address, which
+   * {@linkcode CarryOptions.tell} tells; nothing does where ssh is led there
+   * by a proxy.
+   */
+  beside(argv: Argv, address: string): string[];
+  /**
    * Starts the process that carries the packets, and keeps it: ssh, or a
    * program that runs the vector of the last {@linkcode TunnelContext.ssh}.
    * ssh's standard error must come out as that process's.
@@ -169,6 +181,13 @@ export interface CarryOptions {
    * end is ready. May throw, which ends it.
    */
   until?(line: string): boolean;
+  /**
+   * Makes the line that the carrier gets on its standard input when ssh has
+   * logged in.
+   *
+   * @param server See {@linkcode TunnelContext.server}.
+   */
+  tell?(server: Address | undefined): string;
   /** Lines that are shown only with `-d`. */
   readonly chatter?: RegExp;
   /**
@@ -207,6 +226,8 @@ export interface TunnelPlugin {
   readonly commands: readonly string[];
   /** The MTU of its devices where none is asked for, in bytes; 1500 without. */
   readonly mtu?: number;
+  /** Whether more than one ssh process can carry it: `--parallel`. */
+  readonly parallel?: boolean;
   /**
    * The oldest OpenSSH that it can use, on both ends, such as `7.8`: where
    * OpenSSH itself forwards its packets (`-w`). Any, without.

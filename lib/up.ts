@@ -18,6 +18,7 @@ import { cannotRepeat, type Login, type Once, warnOfOnce } from "./login.ts";
 import { makeDevice } from "./make_device.ts";
 import type { Log } from "./log.ts";
 import { type Pair, parsePair6 } from "./pair.ts";
+import { quoteAll } from "./quote.ts";
 import { NAT } from "./remote_nat.ts";
 import {
   newToken,
@@ -105,7 +106,7 @@ async function bringUpWith(
   work: Work,
 ): Promise<Keeper | undefined> {
   const { journal, plugin, resume, runner, signal, batch } = request;
-  const { device, host, mtu, user } = journal.state;
+  const { device, host, mtu, parallel, user } = journal.state;
   const ipv6 = journal.state.pair6 !== undefined;
   const routes = routesOf(journal.state).map(parseRoute);
   let carrier: Carrier | undefined;
@@ -128,6 +129,7 @@ async function bringUpWith(
   });
   const tunnel = await plugin.open(context, {
     ...{ device, mtu, ipv6, resume },
+    ...(parallel === undefined ? {} : { parallel }),
     ...identity(user),
   });
   if (carrier === undefined && !runner.dry) {
@@ -208,6 +210,19 @@ function pluginContext(
       });
       return asUser(user, argv);
     },
+    beside(argv, address) {
+      const remote = { config, aes, batch: true, quiet: true, options: [] };
+      const target = { host, args: sshArgs };
+      const command = `exec ${quoteAll(argv)}`;
+      const seen = journal.state.firstHop === undefined;
+      return asUser(
+        user,
+        sessionArgv(target, {
+          ...{ ...remote, command },
+          ...(seen ? { address } : {}),
+        }),
+      );
+    },
     async carry(argv, options = {}) {
       signal.throwIfAborted();
       const { remote, script, command } = sent;
@@ -230,7 +245,14 @@ function pluginContext(
         verbose: request.verbose,
         loginHints: loginHints(user),
         ...(config.proxied ? {} : { port: config.port }),
-        authenticated: events.authenticated,
+        authenticated(keeper, login) {
+          events.authenticated(keeper, login);
+          const { tell } = options;
+          if (tell === undefined) return;
+          work.add((async () => {
+            await keeper.tell(tell(await serverOf(request, keeper)));
+          })());
+        },
         ...(request.after === undefined ? {} : { after: request.after }),
       });
       events.started(carrier);

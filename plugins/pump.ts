@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { BESIDE } from "./pump_beside.ts";
 import { PACKETS } from "./pump_packets.ts";
 
 // A TUN device whose packets have a virtio_net_hdr in front and may be TCP
@@ -13,15 +14,20 @@ import { PACKETS } from "./pump_packets.ts";
 //
 // No single quote: the server gets this in a shell script.
 const SOURCE = String.raw`
-# Arguments: the device (tun%d makes one), the addresses of the end of the
-# client, with commas; and on the client the ssh that leads to the other pump.
+# Arguments: the device (tun%d makes one); the addresses of the end of the
+# client, with commas; how many pumps share the device; and on the client the
+# ssh that leads to the other pump, of so many words, and the one that leads
+# further pumps to theirs.
 use strict;
 use warnings;
 use Config;
 use Fcntl;
 
-my ($device, $addresses, @ssh) = @ARGV;
+my ($device, $addresses, $parallel, $words, @ssh) = @ARGV;
 my $is_client = @ssh;
+my @beside = splice @ssh, $words || 0;
+my $makes = $device =~ /%d/;
+my $told;                   # by a further pump, how it goes
 
 my ($in, $out, $ssh) = (\*STDIN, \*STDOUT);  # pipes to the other pump
 
@@ -33,7 +39,7 @@ unless ($is_client) { open $report, ">&=", 3 or die "descriptor 3: $!\n" }
 sub report { syswrite $report, ($is_client ? "\npump: " : "") . "@_\n" }
 
 sub fail {
-  report("error", @_);
+  report($told ? "lost" : "error", @_);
   if ($ssh) { kill TERM => $ssh; waitpid $ssh, 0 }
   exit 1;
 }
@@ -57,12 +63,13 @@ sub attach {
   my ($tunsetiff, $tunsetoffload, $tunsetvnetle) =
     map { $write | 0x45400 | $_ } 0xca, 0xd0, 0xdc;
   my $flags = 0x0001 | 0x1000 | 0x4000;   # IFF_TUN IFF_NO_PI IFF_VNET_HDR
+  $flags |= 0x0100 if $parallel > 1;      # IFF_MULTI_QUEUE
   my $offload = 0x01 | 0x02 | 0x04;       # TUN_F_CSUM TUN_F_TSO4 TUN_F_TSO6
   my $yes = pack "i", 1;
   # One that is not there would be made, and go with this process.
   open my $devices, "<", "/proc/net/dev" or fail("/proc/net/dev: $!");
   fail("there is no device $device")
-    unless $device =~ /%d/ || grep { /^\s*\Q$device\E:/ } <$devices>;
+    unless $makes || grep { /^\s*\Q$device\E:/ } <$devices>;
   sysopen my $tun, "/dev/net/tun", O_RDWR | O_NONBLOCK
     or fail("cannot open /dev/net/tun: $!");
   my $request = pack "a16 S x22", $device, $flags;
@@ -79,14 +86,15 @@ my $PIPE = 1 << 20;         # with less, ssh is woken too often
 my $F_SETPIPE_SZ = 1031;
 
 sub start_ssh {
+  my @argv = @_;
   ($in, $out) = ();
   pipe $in, my $theirs or fail("pipe: $!");
   pipe my $ours, $out or fail("pipe: $!");
   $ssh = fork;
   fail("fork: $!") unless defined $ssh;
   return if $ssh;
-  open STDIN, "<&", $ours and open STDOUT, ">&", $theirs and exec @ssh;
-  fail("cannot run $ssh[0]: $!");
+  open STDIN, "<&", $ours and open STDOUT, ">&", $theirs and exec @argv;
+  fail("cannot run $argv[0]: $!");
 }
 
 sub prepare {
@@ -98,6 +106,8 @@ sub prepare {
     or fail("fcntl: $!");
 }
 
+sub only { my $bits = ""; vec($bits, fileno $_, 1) = 1 for @_; return $bits }
+
 ${PACKETS}
 # --- Frames: 4 bytes of length, then the header and the packet. ---
 
@@ -108,10 +118,7 @@ my $HELLO = "pvpn-gso 1\n";
 # Lengths that are none: "how far are you", and "here".
 my ($ASK, $HERE) = (0, 1);
 
-$SIG{PIPE} = "IGNORE";
-my $tun = attach();
-start_ssh() if $is_client;
-prepare($_) for $in, $out;
+my $tun;
 my ($got, $send) = ("", $is_client ? "" : $HELLO);
 my $greeted = !$is_client;
 
@@ -185,10 +192,12 @@ sub greet {
     return;
   }
   substr $got, 0, $at + length $HELLO, "";
-  1 while sysread($tun, my $old, $LARGEST);   # what waited for the connection
-  report("ready");
+  if ($told) { join_in() }
+  else { 1 while sysread($tun, my $old, $LARGEST) }   # what waited for this
   ask();
-  return $greeted = 1;
+  $greeted = 1;
+  if (!$told) { $parallel > 1 ? start_beside() : report("ready") }
+  return 1;
 }
 
 sub receive {
@@ -256,26 +265,45 @@ sub pass_on {
   elsif (!$!{EAGAIN}) { finish() }
 }
 
-report("device", $device) unless $is_client;
+# Who keeps this pump, and ends it by closing this: on the server, that is the
+# client, by the pipe that brings its packets.
+my $owner = $is_client ? \*STDIN : undef;
+my %pumps;                  # those beside this one, by process
+
+# Runs until the end; what is watched changes with the pumps beside this one.
+my ($always, $with_tun);
+sub watch {
+  $always = only($in, grep { $_ } $owner, map { $_->{said} } values %pumps);
+  $with_tun = $tun ? $always | only($tun) : $always;
+}
+
+${BESIDE}
+sub pump {
+  prepare($_) for $in, $out;
+  watch();
+  my $writable = only($out);
+  while (1) {
+    # Where the pipe is full, what comes waits in the queue of the device.
+    my $reading = $greeted && length $send < $QUEUE ? $with_tun : $always;
+    my $writing = length $send ? $writable : undef;
+    next if select($reading, $writing, undef, undef) < 0;
+    listen_to_owner() if $owner && vec $reading, fileno $owner, 1;
+    look_after($_)
+      for grep { vec $reading, fileno $_->{said}, 1 } values %pumps;
+    receive() if vec $reading, fileno $in, 1;
+    admit_held() if length $hold;
+    take() if $tun && vec $reading, fileno $tun, 1;
+    pass_on() if length $send;
+  }
+}
+
+$SIG{PIPE} = "IGNORE";
+$tun = attach();
+start_ssh(@ssh) if $is_client;
+report("device", $device) if $makes;
 ask() unless $is_client;
 $0 = "pvpn-pump $device";
-
-sub only { my $bits = ""; vec($bits, fileno $_, 1) = 1 for @_; return $bits }
-# Where the client has no connection to wait for, its keeper is gone.
-my $always = $is_client ? only($in, \*STDIN) : only($in);
-my $with_tun = $always | only($tun);
-my $writable = only($out);
-while (1) {
-  # Where the pipe is full, what comes waits in the queue of the device.
-  my $reading = $greeted && length $send < $QUEUE ? $with_tun : $always;
-  my $writing = length $send ? $writable : undef;
-  next if select($reading, $writing, undef, undef) < 0;
-  if ($is_client && vec $reading, 0, 1) { kill TERM => $ssh; finish() }
-  receive() if vec $reading, fileno $in, 1;
-  admit_held() if length $hold;
-  take() if vec $reading, fileno $tun, 1;
-  pass_on() if length $send;
-}
+pump();
 `;
 
 /** The program, without what is only for its readers. */

@@ -6,6 +6,7 @@
  * @module
  */
 import {
+  type Address,
   type Check,
   deleteLink,
   ExitCode,
@@ -25,12 +26,15 @@ import { tunNode } from "./tun.ts";
 const WAY_OUT = "or use OpenSSH's own tunnel: -t ssh-3";
 
 // The pump has the session's input and output; what it says comes out of
-// descriptor 3. Its device goes with it.
-const SCRIPT: RemoteScript = {
+// descriptor 3. Its device goes with it, or with the last that shares it.
+// Arguments: the device's name, and how many pumps share it.
+const SCRIPT: Omit<RemoteScript, "args"> = {
   hold: `
 command -v perl >/dev/null 2>&1 || fail perl
 exec 4>&1
-perl -e '${PUMP}' tun%d "$peer\${peer6:+,$peer6}" 3>&1 >&4 4>&- |
+shared=
+[ "$2" = 1 ] || shared=\${1%"%d"}0
+perl -e '${PUMP}' "$1" "$peer\${peer6:+,$peer6}" "$2" 3>&1 >&4 4>&- |
   while read -r what text; do
     case $what in
       device)
@@ -40,6 +44,7 @@ perl -e '${PUMP}' tun%d "$peer\${peer6:+,$peer6}" 3>&1 >&4 4>&- |
       error) fail pump "$text" ;;
     esac
   done`,
+  undo: `[ -z "\${shared:-}" ] || ip link delete dev "$shared"`,
   errors: {
     perl: () => ({
       message: "the server has no perl",
@@ -51,6 +56,28 @@ perl -e '${PUMP}' tun%d "$peer\${peer6:+,$peer6}" 3>&1 >&4 4>&- |
     }),
   },
 };
+
+// A further pump there. Arguments: itself, its device, and how many share it.
+const BESIDE = `
+PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
+clients=$(ip -o address show dev "$2" | {
+  list=
+  while read -r _ _ _ _ word peer _; do
+    [ "$word" != peer ] || list=$list,\${peer%/*}
+  done
+  echo "\${list#,}"
+})
+exec perl -e "$1" "$2" "$clients" "$3" 3>&2`.trim();
+
+/**
+ * The start of a device's name: 40 random bits, so that no other machine, and
+ * no other tunnel there, has it. A number is added, and the kernel takes 15
+ * bytes.
+ */
+function uniqueDevice(): string {
+  const bytes = crypto.getRandomValues(new Uint8Array(5));
+  return `tun${bytes.toHex()}`;
+}
 
 function pumpHints(why: string): string[] {
   if (/not permitted|denied/.test(why)) {
@@ -91,6 +118,7 @@ export const sshGso: TunnelPlugin = {
   type: "ssh-gso",
   summary: "the fastest over ssh; needs perl on both ends",
   device: "tun",
+  parallel: true,
   commands: ["ip", "perl", "sh", "ssh"],
 
   checks: () => [tunNode, perl],
@@ -98,21 +126,47 @@ export const sshGso: TunnelPlugin = {
 
   async open(
     context: TunnelContext,
-    { device, mtu, resume }: TunnelOptions,
+    { device, mtu, resume, parallel = 1 }: TunnelOptions,
   ): Promise<Tunnel> {
+    const several = parallel > 1;
     // As ssh-3's, but for root: it is the pump that attaches to it, not ssh.
+    const queues = several ? " multi_queue" : "";
     const made = resume ? undefined : context.ip([deleteLink(device)], [
-      `tuntap add dev ${device} mode tun vnet_hdr user 0`,
+      `tuntap add dev ${device} mode tun vnet_hdr${queues} user 0`,
       `link set dev ${device} mtu ${mtu}`,
     ]);
-    const ssh = context.ssh([], SCRIPT);
+    const there = several ? uniqueDevice() : "tun";
+    const count = String(parallel);
+    const ssh = context.ssh([], { ...SCRIPT, args: [`${there}%d`, count] });
+    const beside = several
+      ? context.beside(
+        ["/bin/sh", "-c", BESIDE, "pvpn", PUMP, `${there}0`, count],
+        "<server>",
+      )
+      : [];
     const { pairs, pair6 } = context;
     const local = [...pairs, ...pair6 === undefined ? [] : [pair6]]
       .map((pair) => formatAddress(pair.local));
-    const argv = ["perl", "-e", PUMP, device, local.join(), ...ssh];
+    const words = [device, local.join(), count, String(ssh.length)];
+    const argv = ["perl", "-e", PUMP, ...words, ...ssh, ...beside];
     const remote = await context.carry(argv, {
       prepared: made,
-      until: (line) => line === "pump: ready",
+      until: (line) => {
+        const [, up] = /^pump: only (\d+)$/.exec(line) ?? [];
+        if (up !== undefined) {
+          context.log.warn(
+            `only ${up} of ${parallel} ssh processes are up; the others are ` +
+              "tried again and again",
+          );
+        }
+        return line === "pump: ready";
+      },
+      ...(several
+        ? {
+          tell: (server: Address | undefined) =>
+            `server ${server === undefined ? "" : formatAddress(server)}`,
+        }
+        : {}),
       // What it takes the server to end is told by why it is ended.
       chatter: /^(?:pump: |Killed by signal 15)/,
       explain,

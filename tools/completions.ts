@@ -27,6 +27,7 @@ const SOURCES: Readonly<Record<string, Source>> = {
   "ADDR[,ADDR]": [],
   DOMAIN: [],
   BYTES: ["auto"],
+  N: ["2", "4", "8"],
 };
 
 const listed = OPTIONS.filter(({ group }) => group !== undefined);

@@ -2,9 +2,9 @@
 # shellcheck shell=bash
 
 # >>> tools/completions.ts options
-_pvpn_options='-t --type -i --ip -s --first-ssh-hop -D --inherit-dns --dns --dns-domain --ssh-user -x --exclude --ipv6 --allow-fallback --mtu -N --auto-nets --nat -f --foreground -n --dry-run -S --stop -l --list --watch --json --check --recover --types -q --quiet -d --debug -h --help -v --version'
+_pvpn_options='-t --type -i --ip -s --first-ssh-hop -D --inherit-dns --dns --dns-domain --ssh-user -x --exclude --ipv6 --allow-fallback --mtu --parallel -N --auto-nets --nat -f --foreground -n --dry-run -S --stop -l --list --watch --json --check --recover --types -q --quiet -d --debug -h --help -v --version'
 # Those whose value is the next word.
-_pvpn_with_value=' -t --type -i --ip -s --first-ssh-hop --dns --dns-domain --ssh-user -x --exclude --ipv6 --mtu '
+_pvpn_with_value=' -t --type -i --ip -s --first-ssh-hop --dns --dns-domain --ssh-user -x --exclude --ipv6 --mtu --parallel '
 # Those beside which there is no SSH-HOST.
 _pvpn_without_host=' -S --stop -l --list --watch --recover --types -h --help -v --version '
 
@@ -26,6 +26,7 @@ _pvpn_value() {
     -x | --exclude) _pvpn_offer ;;
     --ipv6) _pvpn_offer tunnel block leave ;;
     --mtu) _pvpn_offer auto ;;
+    --parallel) _pvpn_offer 2 4 8 ;;
     -S | --stop) _pvpn_devices ;;
     *) return 1 ;;
   esac

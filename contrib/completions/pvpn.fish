@@ -61,7 +61,7 @@ function __pvpn_profiles
 end
 
 # >>> tools/completions.ts options
-set -g __pvpn_with_value -t --type -i --ip -s --first-ssh-hop --dns --dns-domain --ssh-user -x --exclude --ipv6 --mtu
+set -g __pvpn_with_value -t --type -i --ip -s --first-ssh-hop --dns --dns-domain --ssh-user -x --exclude --ipv6 --mtu --parallel
 set -g __pvpn_without_host -S --stop -l --list --watch --recover --types -h --help -v --version
 complete -c pvpn -s t -l type -x -a '(__pvpn_types)' -d 'tunnel type (default ppp)'
 complete -c pvpn -s i -l ip -x -a 'any:any' -d 'addresses of this end and of the server'\''s'
@@ -74,6 +74,7 @@ complete -c pvpn -s x -l exclude -x -d 'keep NETWORK out of the tunnel'
 complete -c pvpn -l ipv6 -x -a 'tunnel block leave' -d 'IPv6 under default: tunnel, which blocks it where the server has none'
 complete -c pvpn -l allow-fallback -d 'let its traffic out in clear while it is down'
 complete -c pvpn -l mtu -x -a 'auto' -d 'MTU of the tunnel, 576 to 16380 (default: what the type has, mostly 1500)'
+complete -c pvpn -l parallel -x -a '2 4 8' -d 'carry it by N ssh processes (ssh-gso), which share its flows: faster on lines that lose packets'
 complete -c pvpn -s N -l auto-nets -d 'route the networks that the server itself reaches'
 complete -c pvpn -l nat -d 'have the server forward and masquerade while the tunnel is up'
 complete -c pvpn -s f -l foreground -d 'stay, and reconnect from here'

@@ -59,7 +59,7 @@ export class Peer implements AsyncDisposable {
   static async server({ server }: Lab): Promise<Peer> {
     const script = 'exec perl -e "$0" "$@" 3>&2';
     const child = server.spawn(
-      ["sh", "-c", script, PUMP, "tun%d", `${CLIENT},${CLIENT6}`],
+      ["sh", "-c", script, PUMP, "tun%d", `${CLIENT},${CLIENT6}`, "1"],
       { stdin: "piped" },
     );
     const peer = new Peer(server, child, [CLIENT, SERVER]);
@@ -84,6 +84,7 @@ export class Peer implements AsyncDisposable {
     const child = client.spawn(
       [
         ...["sh", "-c", CLIENT_SCRIPT, PUMP, device, `${CLIENT},${CLIENT6}`],
+        ...["1", "3"],
         ...["sh", "-c", ssh],
       ],
       { stdin: "piped" },

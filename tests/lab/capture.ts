@@ -47,9 +47,13 @@ class Lines {
 /** How often it says the same before that is believed to be all. */
 const SAME = 5;
 
-/** Waits until tcpdump has printed all that the kernel has handed it. */
+/**
+ * Waits until tcpdump has printed all that the kernel has handed it by now:
+ * with traffic that does not end, there is always more.
+ */
 async function drain(child: Deno.ChildProcess, errors: Lines): Promise<void> {
   let last = "";
+  let goal = Infinity;
   for (let same = 0; same < SAME;) {
     // SIGUSR1 makes it tell: "3 packets captured, 4 packets received by
     // filter, 0 packets dropped by kernel".
@@ -60,7 +64,8 @@ async function drain(child: Deno.ChildProcess, errors: Lines): Promise<void> {
     const [captured = 0, received = 0, dropped = 0] =
       line.match(/\d+(?= packets? )/g)?.map(Number) ?? [];
     if (dropped > 0) throw new Error(`${dropped} packets were not captured`);
-    if (captured >= received) return;
+    goal = Math.min(goal, received);
+    if (captured >= goal) return;
     // What came before the filter was there is counted, but never captured.
     same = line === last ? same + 1 : 0;
     last = line;

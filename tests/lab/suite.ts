@@ -1,7 +1,26 @@
 /** Tests that need the lab, so root. */
 import { assertEquals } from "@std/assert";
+import { deadline } from "./deadline.ts";
 import { Lab, type LabOptions, type Node } from "./lab.ts";
 import { changes, settled } from "./snapshot.ts";
+
+/** No test takes as long, in milliseconds: one that does has hung. */
+const HUNG = deadline(900_000);
+
+/**
+ * Fails where a test hangs, so that those behind it run. What it has left
+ * running ends with its lab.
+ */
+async function bounded(body: Promise<void>): Promise<void> {
+  const hung = Promise.withResolvers<never>();
+  const error = new Error(`did not end within ${HUNG / 60_000} minutes`);
+  const timer = setTimeout(() => hung.reject(error), HUNG);
+  try {
+    await Promise.race([body, hung.promise]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
 
 /** A test that only root can run; others see why it is left out. */
 export function rootTest(name: string, fn: () => Promise<void>): void {
@@ -17,7 +36,7 @@ export function labTest(
 ): void {
   rootTest(name, async () => {
     await using lab = await Lab.up(options);
-    await body(lab);
+    await bounded(body(lab));
   });
 }
 
@@ -77,7 +96,7 @@ export function suite(
   const attempt = async (body: (lab: Lab) => Promise<void>) => {
     const here = lab!;
     try {
-      await unchanged(here, () => body(here));
+      await bounded(unchanged(here, () => body(here)));
     } catch (error) {
       await here.down();
       await make();

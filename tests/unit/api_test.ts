@@ -23,6 +23,7 @@ const ALL: Readonly<
   ipv6: [{ ipv6: "block" }, ["--ipv6=block"]],
   "allow-fallback": [{ allowFallback: true }, ["--allow-fallback"]],
   mtu: [{ mtu: 1400 }, ["--mtu=1400"]],
+  parallel: [{ parallel: 4 }, ["--parallel=4"]],
   "auto-nets": [{ autoNets: true }, ["-N"]],
   nat: [{ nat: true }, ["--nat"]],
 };

@@ -46,6 +46,7 @@ const INFO = {
   resolvers: ["10.0.0.53", "fd00::53"],
   domains: ["corp.test"],
   mtu: 1500,
+  parallel: 1,
   server: { address: "2001:db8::1", port: 22 },
   since: "2026-01-01T00:00:00.000Z",
   reconnects: 2,

@@ -5,6 +5,7 @@ import type {
   TunnelContext,
   TunnelOptions,
 } from "../../mod.ts";
+import { parseAddress } from "../../lib/address.ts";
 import { type Pair, parsePair6, parsePairRequest } from "../../lib/pair.ts";
 import { PUMP } from "../../plugins/pump.ts";
 import { sshGso } from "../../plugins/ssh_gso.ts";
@@ -15,7 +16,11 @@ const PAIRS = ["10.1.0.1:10.1.0.2", "172.16.3.1:172.16.3.2"]
   .map((text) => parsePairRequest(text) as Pair);
 
 /** Opens a tunnel in a context that writes down what it is asked for. */
-async function open(resume: boolean, pair6: Pair | undefined) {
+async function open(
+  resume: boolean,
+  pair6: Pair | undefined,
+  more: Partial<TunnelOptions> = {},
+) {
   const asked: unknown[] = [];
   let script: RemoteScript | undefined;
   let how: CarryOptions = {};
@@ -31,6 +36,11 @@ async function open(resume: boolean, pair6: Pair | undefined) {
       script = given;
       return ["ssh", "--", "h", "command"];
     },
+    beside(argv: string[], address: string) {
+      asked.push(["beside", argv.slice(-2), address]);
+      return ["ssh", "--", "h", "another"];
+    },
+    log: { warn: (text: string) => asked.push(["warn", text]) },
     async carry(argv: string[], options: CarryOptions) {
       await options.prepared;
       how = options;
@@ -38,13 +48,16 @@ async function open(resume: boolean, pair6: Pair | undefined) {
       return { device: "tun3" };
     },
   } as unknown as TunnelContext;
-  await sshGso.open(context, { ...OPTIONS, resume });
+  await sshGso.open(context, { ...OPTIONS, resume, ...more });
   return { asked, script: script!, how };
 }
 
 const carried = (addresses: string) => [
   "carry",
-  ["perl", "-e", PUMP, "tun12", addresses, "ssh", "--", "h", "command"],
+  [
+    ...["perl", "-e", PUMP, "tun12", addresses, "1", "4"],
+    ...["ssh", "--", "h", "command"],
+  ],
 ];
 
 Deno.test("ssh-gso makes root's device, and has perl run ssh", async () => {
@@ -65,6 +78,34 @@ Deno.test("ssh-gso makes root's device, and has perl run ssh", async () => {
 Deno.test("ssh-gso takes the device that is there, and both families", async () => {
   const { asked } = await open(true, parsePair6("fd01:2::1,fd01:2::2"));
   assertEquals(asked, [carried("10.1.0.1,172.16.3.1,fd01:2::1")]);
+});
+
+Deno.test("ssh-gso has several pumps share its devices, whose name is known", async () => {
+  const { asked, script, how } = await open(false, undefined, { parallel: 3 });
+  const [there, count] = script.args!;
+  assertMatch(there!, /^tun[0-9a-f]{10}%d$/);
+  assertEquals(count, "3");
+  const [[, , [line]], beside, [, argv]] = asked as [
+    [string, unknown[], string[]],
+    unknown[],
+    [string, string[]],
+  ];
+  assertEquals(
+    line,
+    "tuntap add dev tun12 mode tun vnet_hdr multi_queue user 0",
+  );
+  const device = there!.replace("%d", "0");
+  assertEquals(beside, ["beside", [device, "3"], "<server>"]);
+  assertEquals(argv.slice(3), [
+    ...["tun12", "10.1.0.1,172.16.3.1", "3", "4"],
+    ...["ssh", "--", "h", "command", "ssh", "--", "h", "another"],
+  ]);
+  assertEquals(how.tell!(parseAddress("fd01::2")), "server fd01::2");
+  assertEquals(how.tell!(undefined), "server ");
+  assertEquals(how.until!("pump: only 2"), false);
+  assertMatch(String(asked.at(-1)), /^warn,only 2 of 3 ssh processes are up/);
+  const again = await open(true, undefined, { parallel: 3 });
+  assert(again.script.args![0] !== there);
 });
 
 Deno.test("ssh-gso says why it is not up", async () => {
@@ -122,7 +163,8 @@ async function hold(perl: string | undefined, peer6 = ""): Promise<string> {
       });
     }
     const path = `PATH=${dir}`;
-    const text = [core, "exec 5>&2", path, script.hold].join("\n");
+    const args = `set -- ${script.args!.join(" ")}`;
+    const text = [core, "exec 5>&2", path, args, script.hold].join("\n");
     const { stdout, stderr } = await system.query(
       ["/bin/sh", "-c", text],
       { anyStatus: true },

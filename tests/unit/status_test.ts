@@ -6,7 +6,14 @@ import { PLAIN, type Style } from "../../lib/table.ts";
 const INFO: TunnelInfo = {
   ...{ device: "tun0", type: "ssh-3", state: "up", host: "root@proxy" },
   ...{ local: "10.1.0.1", peer: "10.1.0.2", local6: null, peer6: null },
-  ...{ routes: [], exclude: [], resolvers: [], domains: [], mtu: 1500 },
+  ...{
+    routes: [],
+    exclude: [],
+    resolvers: [],
+    domains: [],
+    mtu: 1500,
+    parallel: 1,
+  },
   ...{ server: { address: "192.0.2.1", port: 22 }, problem: null },
   ...{ since: "2026-01-01T10:00:00.000Z", reconnects: 0 },
   ...{ receivedBytes: 1_234_567, sentBytes: 50_000, rttMilliseconds: 8.31 },
