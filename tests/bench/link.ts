@@ -1,6 +1,6 @@
 /**
  * A slow, lossy link: how long to the first byte, how long a byte takes there and
- * back, and what one stream carries, through each way. Prints Markdown.
+ * back, and what one stream carries, and four, through each way. Prints Markdown.
  * Needs ppp and netem: where this machine's kernel has them not, it runs in
  * the virtual machine, where all takes longer than the link says.
  *
@@ -24,7 +24,9 @@ import { load, roundTrips, serveLoad } from "./traffic.ts";
 
 /** Each way: together 100 ms there and back, and 2 packets of 100 lost. */
 const NETEM = "netem delay 50ms loss 1% limit 100000";
-const TYPES = ["ssh-3", "ssh-gso", "ppp"];
+const TYPES = ["ssh-3", "ssh-gso", "ssh-gso --parallel 4", "ppp"];
+/** How many streams at a time. */
+const STREAMS = [1, 4];
 
 async function bench(rounds: number, seconds: number): Promise<void> {
   await using lab = await Lab.up({ jump: false });
@@ -41,10 +43,8 @@ async function bench(rounds: number, seconds: number): Promise<void> {
     SSHUTTLE,
     ...TYPES.map((type) => own(type)),
   ]);
-  const [times, trips, late, rate] = Array.from(
-    { length: 4 },
-    () => new Figures(),
-  ) as [Figures, Figures, Figures, Figures];
+  const [times, trips, late] = [new Figures(), new Figures(), new Figures()];
+  const rates = STREAMS.map(() => new Figures());
   for (let round = -1; round < rounds; round++) {
     const count = round >= 0; // the first one fills the caches
     const floor = await measure(lab, LOGIN);
@@ -57,23 +57,31 @@ async function bench(rounds: number, seconds: number): Promise<void> {
         const all = await roundTrips(lab, peer, seconds);
         trips.add(peer.name, quantile(all));
         late.add(peer.name, quantile(all, 0.95));
-        const down = { way: "down", streams: 1, seconds } as const;
-        rate.add(peer.name, (await load(lab, peer, down)).rate);
+        for (const [i, streams] of STREAMS.entries()) {
+          const down = { way: "down", streams, seconds } as const;
+          rates[i]!.add(peer.name, (await load(lab, peer, down)).rate);
+        }
       }
       await stop(lab, peer);
     }
   }
   await print(
     `A link of 100 ms there and back that loses 1 % each way; ${rounds} rounds, ` +
-      `${seconds} s of bytes there and back, and as long of one stream:`,
+      `${seconds} s of bytes there and back, and as long of one stream, and ` +
+      "of four, down:",
     [
       ...["way", "first byte, ms", `× ${FLOOR}`],
-      ...["RTT, ms", "95 %", "Mbit/s down", "× no tunnel"],
+      ...["RTT, ms", "95 %"],
+      ...["one, Mbit/s", "one, × no tunnel"],
+      ...["four, Mbit/s", "four, × no tunnel"],
     ],
     [FLOOR, ...all.map(({ name }) => name)].map((name) => [
       ...[name, times.median(name), times.ratio(name, FLOOR)],
       ...[trips.median(name), late.median(name)],
-      ...[rate.median(name, 1), rate.ratio(name, RAW.name)],
+      ...rates.flatMap((rate) => [
+        rate.median(name, 1),
+        rate.ratio(name, RAW.name),
+      ]),
     ]),
   );
 }

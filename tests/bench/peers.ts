@@ -59,7 +59,11 @@ export const SSHUTTLE: Peer = {
   stop: "kill $(</tmp/bench.sshuttle)",
 };
 
-/** One of pvpn's own types; to the far end's network unless told. */
+/**
+ * One of pvpn's own types; to the far end's network unless told.
+ *
+ * @param type What is typed behind `-t`, with other options behind it.
+ */
 export function own(type: string, network = NETWORK): Peer {
   return {
     name: `pvpn \`-t ${type}\``,

@@ -6,7 +6,7 @@
  * Usage: deno run -A tests/bench/resident.ts [SECONDS]
  */
 import { Lab, type Node } from "../lab/lab.ts";
-import { type Usage, usage } from "../lab/cost.ts";
+import { pidsOf, type Usage, usage } from "../lab/cost.ts";
 import { eventually } from "../lab/running.ts";
 import { measure, print } from "./measure.ts";
 import { own, peers, SCRIPT, SSHUTTLE } from "./peers.ts";
@@ -26,8 +26,6 @@ const all = await peers(lab, [
   ...[SCRIPT, SSHUTTLE],
   ...[own("ssh-3", ""), own("ssh-gso", "")],
 ]);
-const pidsOf = async (node: Node) =>
-  (await node.processes()).map(({ pid }) => pid);
 const tunnels: { name: string; parts: Part[] }[] = [];
 for (const peer of all) {
   const nodes = [client, server];

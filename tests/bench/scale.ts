@@ -1,15 +1,16 @@
 /**
  * What a tunnel costs where others are up: the time to connect it, up to the
  * first byte, as a ratio to `ssh HOST true` in the same loop, and to stop it;
- * the processes that are started for it, and its memory, on both ends. Prints
- * Markdown.
+ * the processes that are started for it, and its memory, on both ends; and what
+ * it does with nothing to carry. Prints Markdown.
  *
- * Usage: deno run -A tests/bench/scale.ts [MOST [ROUNDS]]
+ * Usage: deno run -A tests/bench/scale.ts [MOST [ROUNDS [SECONDS]]]
  */
-import { memoryOf, started } from "../lab/cost.ts";
+import { started, usage } from "../lab/cost.ts";
 import { answerAll } from "../lab/crowd.ts";
 import { Lab } from "../lab/lab.ts";
 import { pvpnBinary } from "../lab/pvpn.ts";
+import { eventually } from "../lab/running.ts";
 import {
   FLOOR,
   LOGIN,
@@ -22,13 +23,15 @@ import {
 
 const most = Number(Deno.args[0] ?? 100);
 const rounds = Number(Deno.args[1] ?? 5);
+const seconds = Number(Deno.args[2] ?? 30);
 const counts = [1, 10, 30, 100, 200].filter((count) => count <= most);
 
 await using lab = await Lab.up({ jump: false });
 const { client, server } = lab;
 await answerAll(server);
 const nodes = [client, server];
-const idle = await Promise.all(nodes.map(memoryOf));
+const now = () => Promise.all(nodes.map((node) => usage(node)));
+const idle = await now();
 let up = 0;
 /** Connects one more, for good. */
 const connect = () => {
@@ -53,11 +56,16 @@ for (const count of counts) {
   const here = await started(client, async () => {
     there = await started(server, connect);
   });
-  const memory = await Promise.all(nodes.map(memoryOf));
-  const each = memory.flatMap(({ shared, own }, i) =>
-    [shared - idle[i]!.shared, own - idle[i]!.own]
+  await eventually(client, ["sh", "-c", "! pgrep -x pvpn"], 10_000);
+  const memory = await now();
+  const each = memory.flatMap(({ pss, own }, i) =>
+    [pss - idle[i]!.pss, own - idle[i]!.own]
       .map((kib) => (kib / 1024 / count).toFixed(1))
   );
+  await new Promise((resolve) => setTimeout(resolve, seconds * 1000));
+  const later = await now();
+  const [cpu = 0, sleeps = 0] = (["cpu", "sleeps"] as const)
+    .map((key) => (later[0]![key] - memory[0]![key]) / count);
   rows.push([
     String(count),
     quantile(connecting).toFixed(0),
@@ -65,16 +73,20 @@ for (const count of counts) {
     quantile(stopping).toFixed(0),
     ...[String(here), String(there)],
     ...each,
+    ...[cpu, sleeps].map((figure) => figure.toFixed(1)),
   ]);
 }
 const all = await measure(lab, `${pvpnBinary()} -S >/dev/null`);
 await print(
-  `The last of so many tunnels, median of ${rounds} rounds; ` +
-    `stopping all ${up} at once took ${(all / 1000).toFixed(1)} s:`,
+  `The last of so many tunnels, median of ${rounds} rounds, and what each ` +
+    `does in ${seconds} s with nothing to carry; stopping all ${up} at once took ${
+      (all / 1000).toFixed(1)
+    } s:`,
   [
     ...["tunnels", "connect, ms", `× ${FLOOR}`, "stop, ms"],
     ...["processes started here", "there"],
     ...["MiB each here, PSS", "private", "there, PSS", "private"],
+    ...["idle here: CPU, ms", "wake-ups"],
   ],
   rows,
 );

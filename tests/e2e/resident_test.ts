@@ -1,7 +1,7 @@
 /** What is there while tunnels are up, and what it does: next to nothing. */
 import { assert, assertEquals } from "@std/assert";
-import { ADDRESS, type Node } from "../lab/lab.ts";
-import { usage } from "../lab/cost.ts";
+import { ADDRESS } from "../lab/lab.ts";
+import { pidsOf, usage } from "../lab/cost.ts";
 import { suite, typed } from "./helpers.ts";
 import { eventually } from "./running.ts";
 
@@ -15,9 +15,6 @@ const CASES = [
   { type: "ssh-3", names: ["sh", "ssh"], mebibytes: 12 },
   { type: "ssh-gso", names: ["pvpn-pump tun0", "sh", "ssh"], mebibytes: 20 },
 ] as const;
-
-const pidsOf = async (node: Node) =>
-  (await node.processes()).map(({ pid }) => pid);
 
 for (const { type, names, mebibytes } of CASES) {
   test(`${type} is small, and wakes up for its keepalive alone`, async (lab) => {

@@ -3,7 +3,7 @@
  * how many there are on the client; there are twice as many clients.
  */
 import { assert, assertEquals } from "@std/assert";
-import { memoryOf, started } from "../lab/cost.ts";
+import { started, usage } from "../lab/cost.ts";
 import { addClients, answerAll } from "../lab/crowd.ts";
 import { type Lab, Node, type RunResult } from "../lab/lab.ts";
 import {
@@ -55,10 +55,10 @@ async function costOf({ client, server }: Lab, n: number) {
 
 test(`${TUNNELS} tunnels on one client, none in another's way`, async (lab) => {
   const { client, server } = lab;
-  const idle = await Promise.all([client, server].map(memoryOf));
+  const idle = await Promise.all([client, server].map((node) => usage(node)));
   /** The memory of one tunnel, on both ends, in KiB. */
   const each = async (count: number) => {
-    const all = await Promise.all([client, server].map(memoryOf));
+    const all = await Promise.all([client, server].map((node) => usage(node)));
     return all.map(({ own }, i) => (own - idle[i]!.own) / count);
   };
   const connect = async (n: number) =>

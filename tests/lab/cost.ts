@@ -1,28 +1,9 @@
 /** What a machine of the lab spends: memory, and processes that it starts. */
 import type { Node } from "./lab.ts";
 
-/** Memory of some processes, in KiB; see proc(5), smaps_rollup. */
-export interface Memory {
-  /** What they have; of what they share with others, their part (PSS). */
-  readonly shared: number;
-  /** What is theirs alone, and is free when they end. */
-  readonly own: number;
-}
-
 /** A number by its name in a file of /proc. */
 const valueOf = (text: string, key: string) =>
   Number(new RegExp(`^${key}:\\s+(\\d+)`, "m").exec(text)?.[1]);
-
-/** The memory of all processes of a machine but the lab's. */
-export async function memoryOf(node: Node): Promise<Memory> {
-  let [shared, own] = [0, 0];
-  for (const { pid } of await node.processes()) {
-    const text = await node.readFile(`/proc/${pid}/smaps_rollup`);
-    shared += valueOf(text, "Pss");
-    own += valueOf(text, "Private_Clean") + valueOf(text, "Private_Dirty");
-  }
-  return { shared, own };
-}
 
 /** Of some processes together. */
 export interface Usage {
@@ -30,29 +11,39 @@ export interface Usage {
   readonly rss: number;
   /** Resident memory in KiB, what they share counted in parts (PSS). */
   readonly pss: number;
+  /** What is theirs alone, and is free when they end, in KiB. */
+  readonly own: number;
   /** Milliseconds of a processor that they have had. */
   readonly cpu: number;
   /** How often they have slept, each time to be woken up. */
   readonly sleeps: number;
 }
 
+/** The processes of a machine, but the lab's. */
+export async function pidsOf(node: Node): Promise<number[]> {
+  return (await node.processes()).map(({ pid }) => pid);
+}
+
 /**
- * Of processes that run. For one thread each: see proc(5) for smaps_rollup and
- * status, and Documentation/scheduler/sched-stats.rst of Linux for schedstat.
+ * Of processes that run; all without `pids`. For one thread each: see proc(5)
+ * for smaps_rollup and status, and Documentation/scheduler/sched-stats.rst of
+ * Linux for schedstat.
  *
  * @throws {Deno.errors.NotFound} Where one has ended.
  */
 export async function usage(
   node: Node,
-  pids: readonly number[],
+  pids?: readonly number[],
 ): Promise<Usage> {
-  const all = await Promise.all(pids.map(async (pid) => {
+  const which = pids ?? await pidsOf(node);
+  const all = await Promise.all(which.map(async (pid) => {
     const read = (name: string) => node.readFile(`/proc/${pid}/${name}`);
     const files = ["smaps_rollup", "status", "schedstat"].map(read);
     const [memory = "", status = "", sched = ""] = await Promise.all(files);
     return {
       rss: valueOf(memory, "Rss"),
       pss: valueOf(memory, "Pss"),
+      own: valueOf(memory, "Private_Clean") + valueOf(memory, "Private_Dirty"),
       cpu: Number(sched.split(" ")[0]) / 1e6,
       sleeps: valueOf(status, "voluntary_ctxt_switches"),
     };
@@ -60,7 +51,7 @@ export async function usage(
   const sum = (key: keyof Usage) =>
     all.map((one) => one[key]).reduce((a, b) => a + b, 0);
   return {
-    ...{ rss: sum("rss"), pss: sum("pss") },
+    ...{ rss: sum("rss"), pss: sum("pss"), own: sum("own") },
     ...{ cpu: sum("cpu"), sleeps: sum("sleeps") },
   };
 }
