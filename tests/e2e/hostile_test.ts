@@ -138,9 +138,11 @@ class Peak implements AsyncDisposable {
 
   async #watch(): Promise<void> {
     while (this.#watching) {
-      for (const { pid, comm } of await this.#node.processes()) {
+      for (const { pid } of await this.#node.processes()) {
         const path = `${this.#node.root}/proc/${pid}/status`;
         const text = await Deno.readTextFile(path).catch(() => "");
+        // Its name of this moment: a keeper becomes pvpn.
+        const comm = /^Name:\s+(.*)$/m.exec(text)?.[1] ?? "";
         const peak = Number(/^VmHWM:\s+(\d+) kB$/m.exec(text)?.[1] ?? 0);
         this.#peaks.set(comm, Math.max(peak, this.#peaks.get(comm) ?? 0));
       }
