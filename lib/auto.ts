@@ -89,7 +89,7 @@ export async function firstThatFits<T>(
 
 function noneFits(host: string, refused: readonly Refusal[]): PvpnError {
   const here = refused.every(({ error }) =>
-    error.code === ExitCode.missingProgram
+    error.code === ExitCode.missingProgram || error.code === ExitCode.usage
   );
   const reasons = refused.map(({ type, error }) => `${type}: ${error.message}`);
   return new PvpnError(

@@ -62,6 +62,8 @@ export interface SessionContext extends KeeperOptions, CarryOptions {
   readonly verbose: boolean;
   /** Called when ssh says that it has logged in: its connection is there. */
   readonly authenticated: (keeper: Keeper, login: Login) => void;
+  /** Called when the server has said that its end is ready. */
+  readonly found?: (keeper: Keeper) => void;
 }
 
 /** A carrier that is ready. */
@@ -225,7 +227,10 @@ async function ready<Facts extends object>(
     // The server holds back from its login on, until there is a session.
     if (read) await quick[Symbol.asyncDispose]();
     else if (authenticated) await quick.received();
-    if (typeof read === "object") facts = read;
+    if (typeof read === "object") {
+      facts = read;
+      context.found?.(keeper);
+    }
     local ||= until?.(line) === true;
     if (facts !== undefined && local) return facts;
     if (read || echo.includes(line) || line === "") continue;
@@ -248,8 +253,8 @@ async function ready<Facts extends object>(
     }
     show(line, context);
     // With a tunnel open, ssh stays when the server's command has ended. What
-    // that printed may come behind its status.
-    if (EXITED_REGEXP.test(line)) {
+    // that printed may come behind its status. With several, it may be another's.
+    if (EXITED_REGEXP.test(line) && (facts === undefined || !context.tell)) {
       exited = true;
       deadline.set(LINGER, () => ended(host, kept, chatter, login));
     }

@@ -81,8 +81,8 @@ const SAFE_OPTIONS: readonly (readonly [string, string])[] = [
   ["LogLevel", "DEBUG1"],
 ];
 
-/** What ssh reads first wins. */
-const QUIET = [["LogLevel", "ERROR"]] as const;
+// What ssh reads first wins. The first ssh has the ports that are forwarded.
+const BESIDE = [["LogLevel", "ERROR"], ["ClearAllForwardings", "yes"]] as const;
 
 /** Options of the user's that would take the tunnel away, as `-G` has them. */
 const NEEDED: Readonly<Record<string, readonly string[]>> = {
@@ -173,8 +173,8 @@ export interface SessionOptions {
   readonly aes: boolean;
   /** No terminal to ask on: fail instead of prompting. */
   readonly batch: boolean;
-  /** Whether nobody reads what it says but why it fails. */
-  readonly quiet?: boolean;
+  /** Whether it is not the first: it forwards no ports, and says only errors. */
+  readonly beside?: boolean;
   /** The address to connect to without asking a resolver. */
   readonly address?: string;
   /** The tunnel type's own options, such as `-w`. */
@@ -211,7 +211,7 @@ export function sessionArgv(
     ...target.args,
     "-T",
     ...options([
-      ...session.quiet ? QUIET : [],
+      ...session.beside ? BESIDE : [],
       ...SAFE_OPTIONS,
       ...more,
     ]),

@@ -126,12 +126,13 @@ export interface TunnelContext {
   ): string[];
   /**
    * The argument vector of another ssh, beside the tunnel's own and to the
-   * same server, that runs `argv` there. It asks nobody for anything, and
-   * says nothing but why it fails.
+   * same server, that runs `argv` there. It asks nobody for anything, forwards
+   * no ports, and says nothing but why it fails.
    *
    * @param address What stands in it for the server's address, which
-   * {@linkcode CarryOptions.tell} tells; nothing does where ssh is led there
-   * by a proxy.
+   * {@linkcode CarryOptions.tell} tells: the word `-oHostName=`, with it. Without
+   * that and the next word, `-oHostKeyAlias=`, ssh takes the name. Neither is
+   * there where ssh is led there by a proxy.
    */
   beside(argv: Argv, address: string): string[];
   /**
@@ -182,8 +183,8 @@ export interface CarryOptions {
    */
   until?(line: string): boolean;
   /**
-   * Makes the line that the carrier gets on its standard input when ssh has
-   * logged in.
+   * Makes the line that the carrier gets on its standard input when the server
+   * has said that its end is ready.
    *
    * @param server See {@linkcode TunnelContext.server}.
    */

@@ -211,7 +211,7 @@ function pluginContext(
       return asUser(user, argv);
     },
     beside(argv, address) {
-      const remote = { config, aes, batch: true, quiet: true, options: [] };
+      const remote = { config, aes, batch: true, beside: true, options: [] };
       const target = { host, args: sshArgs };
       const command = `exec ${quoteAll(argv)}`;
       const seen = journal.state.firstHop === undefined;
@@ -245,8 +245,8 @@ function pluginContext(
         verbose: request.verbose,
         loginHints: loginHints(user),
         ...(config.proxied ? {} : { port: config.port }),
-        authenticated(keeper, login) {
-          events.authenticated(keeper, login);
+        authenticated: events.authenticated,
+        found(keeper) {
           const { tell } = options;
           if (tell === undefined) return;
           work.add((async () => {

@@ -6,6 +6,7 @@
  */
 import { BESIDE } from "./pump_beside.ts";
 import { PACKETS } from "./pump_packets.ts";
+import { WINDOW } from "./pump_window.ts";
 
 // A TUN device whose packets have a virtio_net_hdr in front and may be TCP
 // segments of up to 64 KiB in one (tun.c, IFF_VNET_HDR; virtio 1.2, 5.1.6.2).
@@ -15,21 +16,23 @@ import { PACKETS } from "./pump_packets.ts";
 // No single quote: the server gets this in a shell script.
 const SOURCE = String.raw`
 # Arguments: the device (tun%d makes one); the addresses of the end of the
-# client, with commas; how many pumps share the device; and on the client the
-# ssh that leads to the other pump, of so many words, and the one that leads
-# further pumps to theirs.
+# client, with commas; how many pumps share the device; and on the client
+# whether it is new, and the ssh that leads to the other pump, of so many words,
+# and the one that leads further pumps to theirs.
 use strict;
 use warnings;
 use Config;
 use Fcntl;
 
-my ($device, $addresses, $parallel, $words, @ssh) = @ARGV;
+my ($device, $addresses, $parallel, $state, $words, @ssh) = @ARGV;
 my $is_client = @ssh;
 my @beside = splice @ssh, $words || 0;
 my $makes = $device =~ /%d/;
+my $fresh = $makes || $is_client && $state eq "new";
 my $told;                   # by a further pump, how it goes
 
 my ($in, $out, $ssh) = (\*STDIN, \*STDOUT);  # pipes to the other pump
+my $tun;                    # the device, or a queue of it
 
 # --- What there is to say: on the server, to the script that runs this. ---
 
@@ -38,9 +41,19 @@ unless ($is_client) { open $report, ">&=", 3 or die "descriptor 3: $!\n" }
 # ssh writes to the same pipe, and not in whole lines.
 sub report { syswrite $report, ($is_client ? "\npump: " : "") . "@_\n" }
 
+# Waits for ssh, which is asked to end, and made to. Nobody reads the queue now,
+# so that the kernel must not give it any more.
+sub wait_for_ssh {
+  undef $tun;
+  my @signals = ("TERM", ("KILL") x 9);
+  local $SIG{ALRM} = sub { kill shift @signals, $ssh; alarm 5 };
+  alarm 5;
+  waitpid $ssh, 0;
+}
+
 sub fail {
   report($told ? "lost" : "error", @_);
-  if ($ssh) { kill TERM => $ssh; waitpid $ssh, 0 }
+  if ($ssh) { kill TERM => $ssh; wait_for_ssh() }
   exit 1;
 }
 
@@ -48,9 +61,7 @@ sub fail {
 sub finish {
   exit 0 unless $ssh;
   close $out;
-  local $SIG{ALRM} = sub { kill TERM => $ssh };
-  alarm 5;
-  waitpid $ssh, 0;
+  wait_for_ssh();
   exit($? & 127 ? 128 + ($? & 127) : $? >> 8);
 }
 
@@ -60,8 +71,8 @@ sub attach {
   # The bits of "write" in the number of an ioctl.
   my $write = $Config{archname} =~ /^(?:alpha|mips|p(?:ower)?pc|sparc)/
     ? 0x80000000 : 0x40000000;
-  my ($tunsetiff, $tunsetoffload, $tunsetvnetle) =
-    map { $write | 0x45400 | $_ } 0xca, 0xd0, 0xdc;
+  my ($tunsetiff, $tunsetowner, $tunsetoffload, $tunsetvnetle) =
+    map { $write | 0x45400 | $_ } 0xca, 0xcc, 0xd0, 0xdc;
   my $flags = 0x0001 | 0x1000 | 0x4000;   # IFF_TUN IFF_NO_PI IFF_VNET_HDR
   $flags |= 0x0100 if $parallel > 1;      # IFF_MULTI_QUEUE
   my $offload = 0x01 | 0x02 | 0x04;       # TUN_F_CSUM TUN_F_TSO4 TUN_F_TSO6
@@ -70,14 +81,21 @@ sub attach {
   open my $devices, "<", "/proc/net/dev" or fail("/proc/net/dev: $!");
   fail("there is no device $device")
     unless $makes || grep { /^\s*\Q$device\E:/ } <$devices>;
-  sysopen my $tun, "/dev/net/tun", O_RDWR | O_NONBLOCK
+  sysopen my $queue, "/dev/net/tun", O_RDWR | O_NONBLOCK
     or fail("cannot open /dev/net/tun: $!");
   my $request = pack "a16 S x22", $device, $flags;
-  ioctl $tun, $tunsetiff, $request or fail("cannot attach to $device: $!");
-  ioctl $tun, $tunsetvnetle, $yes or fail("the kernel is too old: $!");
-  ioctl $tun, $tunsetoffload, $offload or fail("no offloads: $!");
+  ioctl $queue, $tunsetiff, $request or fail("cannot attach to $device: $!");
+  ioctl $queue, $tunsetvnetle, $yes or fail("the kernel is too old: $!");
+  ioctl $queue, $tunsetoffload, $offload or fail("no offloads: $!");
   $device = unpack "Z16", $request;
-  return $tun;
+  if ($fresh) {
+    # Without an owner, anyone could take a queue (tun_not_capable()), and
+    # somebody may have: before it had one.
+    !$makes || ioctl $queue, $tunsetowner, 0 or fail("no owner: $!");
+    my @queues = glob "/sys/class/net/$device/queues/tx-*";
+    fail("somebody else has attached to $device") if @queues > 1;
+  }
+  return $queue;
 }
 
 # --- The other pump: pipes of ssh, or what sshd gave. ---
@@ -118,73 +136,12 @@ my $HELLO = "pvpn-gso 1\n";
 # Lengths that are none: "how far are you", and "here".
 my ($ASK, $HERE) = (0, 1);
 
-my $tun;
 my ($got, $send) = ("", $is_client ? "" : $HELLO);
 my $greeted = !$is_client;
+my $until;                  # when what is waited for is too late
+my %pumps;                  # those beside this one, by process
 
-# --- How much may be under way. ---
-
-# ssh, its window and its socket take megabytes: seconds, where a line is slow.
-# So each end asks now and then how far the other is, and lets no more be under
-# way than keeps the line busy for a moment longer than an answer takes.
-my ($LEAST, $MOST) = (16 << 10, 8 << 20);
-my $DELAY = 0.05;           # of that moment, in seconds; the clock has 0.01
-my ($window, $sent, $there) = (256 << 10, 0, 0);
-my ($hold, $limited, $judged, $base, $worse) = ("", 0, 0, 1e9, 0);
-my $SMALL = 300;            # bytes of a frame
-my @asked;                  # [how much was sent, when]
-
-open my $uptime, "<", "/proc/uptime" or fail("/proc/uptime: $!");
-sub now {
-  sysseek $uptime, 0, 0;
-  sysread $uptime, my $text, 32;
-  return (split " ", $text)[0];
-}
-
-sub ask {
-  $send .= pack "N", $ASK;
-  push @asked, [$sent, now()];
-}
-
-sub answered {
-  my $asked = shift @asked or fail("the other end answers what nobody asked");
-  $there = $asked->[0];
-  my $time = now() - $asked->[1];
-  $base = $time if $time < $base;
-  return if $there < $judged;             # sent before the last change
-  if ($time > $base + $DELAY + $base / 4) {
-    # Less under way takes less time, or it is others that fill the line.
-    if ($worse && $time > 0.8 * $worse) { ($base, $worse) = ($time, 0) }
-    else {
-      my $part = ($base + $DELAY / 2) / $time;
-      $window *= $part < 0.5 ? 0.5 : $part;
-      $window = $LEAST if $window < $LEAST;
-      $worse = $time;
-    }
-  } else {
-    $worse = 0;
-    return unless $limited;
-    $window *= $time > $base + $DELAY / 2 ? 1.25 : 2;
-    $window = $MOST if $window > $MOST;
-  }
-  ($judged, $limited) = ($sent, 0);
-}
-
-sub has_room { length $send < $QUEUE && $sent - $there < $window }
-
-sub admitted {              # a frame of so many bytes
-  $sent += $_[0];
-  ask() if $sent - (@asked ? $asked[-1][0] : $there) >= $window / 4;
-}
-
-sub admit_held {
-  while (length $hold && has_room()) {
-    my $size = 4 + unpack "N", $hold;
-    $send .= substr $hold, 0, $size, "";
-    admitted($size);
-  }
-}
-
+${WINDOW}
 sub greet {
   my $at = index $got, $HELLO;
   if ($at < 0) {
@@ -196,7 +153,9 @@ sub greet {
   else { 1 while sysread($tun, my $old, $LARGEST) }   # what waited for this
   ask();
   $greeted = 1;
-  if (!$told) { $parallel > 1 ? start_beside() : report("ready") }
+  if ($told) { $until = undef }
+  elsif ($parallel > 1) { wait_for_pumps() }
+  else { report("ready") }
   return 1;
 }
 
@@ -268,7 +227,6 @@ sub pass_on {
 # Who keeps this pump, and ends it by closing this: on the server, that is the
 # client, by the pipe that brings its packets.
 my $owner = $is_client ? \*STDIN : undef;
-my %pumps;                  # those beside this one, by process
 
 # Runs until the end; what is watched changes with the pumps beside this one.
 my ($always, $with_tun);
@@ -286,7 +244,10 @@ sub pump {
     # Where the pipe is full, what comes waits in the queue of the device.
     my $reading = $greeted && length $send < $QUEUE ? $with_tun : $always;
     my $writing = length $send ? $writable : undef;
-    next if select($reading, $writing, undef, undef) < 0;
+    my $left = $until && $until > now() ? $until - now() : $until && 0;
+    my $found = select $reading, $writing, undef, $left;
+    next if $found < 0;
+    if (!$found) { too_late(); next }
     listen_to_owner() if $owner && vec $reading, fileno $owner, 1;
     look_after($_)
       for grep { vec $reading, fileno $_->{said}, 1 } values %pumps;

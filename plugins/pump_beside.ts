@@ -19,6 +19,9 @@ export const BESIDE: string = String.raw`
 # it was tried; since when it is up; and whether its first word is waited for.
 my ($server, $expected, $joined, $lifeline);
 my $LASTING = 10;           # seconds after which it was not up in vain
+my $PATIENCE = 8;           # seconds that connecting waits for them
+my $ANSWER = 60;            # seconds in which its server has to answer
+my $LONGEST = 300;          # seconds between two tries
 
 # How the owner says where the server is, and how it ends this.
 sub listen_to_owner {
@@ -26,9 +29,13 @@ sub listen_to_owner {
   elsif ($line =~ /^server (\S*)$/m) { $server = $1; start_beside() }
 }
 
+sub wait_for_pumps {
+  ($expected, $joined, $until) = ($parallel - 1, 0, now() + $PATIENCE);
+  start_beside();
+}
+
 sub start_beside {
-  return unless $greeted && defined $server && !defined $expected;
-  ($expected, $joined) = ($parallel - 1, 0);
+  return if !$expected || !defined $server || $lifeline;
   pipe my $their_end, $lifeline or fail("pipe: $!");
   add_pump($their_end, 0, 1) for 1 .. $expected;
 }
@@ -51,16 +58,31 @@ sub add_pump {
 sub be_pump {
   my ($lifeline_end, $say, $tries) = @_;
   ($told, $owner, $ssh) = ($say, $lifeline_end);
-  ($in, $out, $tun, $lifeline, %pumps, @asked) = ();
+  ($in, $out, $tun, $lifeline, $until, $fresh, %pumps, @asked) = ();
   ($got, $send, $hold, $greeted) = ("", "", "", 0);
   ($window, $sent, $there) = (256 << 10, 0, 0);
   ($limited, $judged, $base, $worse) = (0, 0, 1e9, 0);
-  my $delay = $tries ? 2 ** ($tries - 1) : 0;
   open $uptime, "<", "/proc/uptime" or fail("/proc/uptime: $!");
+  # Not all at once: sshd drops what comes in crowds.
+  my $delay = $tries ? 2 ** ($tries - 1) : 0;
+  $delay = $LONGEST if $delay > $LONGEST;
   my $ended = only($owner);
-  exit 1 if select $ended, undef, undef, $delay < 60 ? $delay : 60;
-  start_ssh(map { s/^-oHostName=\K<server>$/$server/r } @beside);
+  exit 1 if select $ended, undef, undef, $delay * (0.5 + rand);
+  start_ssh(to_server($tries));
+  $until = now() + $ANSWER;
   pump();
+}
+
+# In turn: the address is that of the same machine, and works without
+# resolvers; a host certificate, or a Match, may want the name.
+sub to_server {
+  my ($tries) = @_;
+  my @argv = @beside;
+  my ($at) = grep { $argv[$_] eq "-oHostName=<server>" } 0 .. $#argv;
+  if (!defined $at) { return @argv }
+  if ($server eq "" || $tries % 2) { splice @argv, $at, 2 }  # and HostKeyAlias
+  else { $argv[$at] = "-oHostName=$server" }
+  return @argv;
 }
 
 # There is a connection: from now on the kernel may give it flows.
@@ -74,7 +96,7 @@ sub look_after {
   my ($one) = @_;
   if (sysread $one->{said}, my $up, 2) {
     $one->{up} = now();
-    $joined += $one->{first};
+    $joined++;
   } else {
     delete $pumps{$one->{pid}};
     waitpid $one->{pid}, 0;
@@ -83,7 +105,19 @@ sub look_after {
   }
   return unless $one->{first};
   $one->{first} = 0;
-  return if --$expected;
+  is_ready() if --$expected == 0;
+}
+
+# Connecting does not wait any longer.
+sub too_late {
+  fail("the server did not answer") if $told;
+  $_->{first} = 0 for values %pumps;
+  $expected = 0;
+  is_ready();
+}
+
+sub is_ready {
+  $until = undef;
   report("only", $joined + 1) if $joined + 1 < $parallel;
   report("ready");
 }

@@ -30,9 +30,9 @@ const WAY_OUT = "or use OpenSSH's own tunnel: -t ssh-3";
 // Arguments: the device's name, and how many pumps share it.
 const SCRIPT: Omit<RemoteScript, "args"> = {
   hold: `
+shared=
 command -v perl >/dev/null 2>&1 || fail perl
 exec 4>&1
-shared=
 [ "$2" = 1 ] || shared=\${1%"%d"}0
 perl -e '${PUMP}' "$1" "$peer\${peer6:+,$peer6}" "$2" 3>&1 >&4 4>&- |
   while read -r what text; do
@@ -60,13 +60,18 @@ perl -e '${PUMP}' "$1" "$peer\${peer6:+,$peer6}" "$2" 3>&1 >&4 4>&- |
 // A further pump there. Arguments: itself, its device, and how many share it.
 const BESIDE = `
 PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
-clients=$(ip -o address show dev "$2" | {
+for try in 1 2 3 4 5; do
+  shown=$(ip -o address show dev "$2" 2>&1)
+  case $shown in *"Dump was interrupted"*) ;; *) break ;; esac
+done
+clients=$(echo "$shown" | {
   list=
   while read -r _ _ _ _ word peer _; do
     [ "$word" != peer ] || list=$list,\${peer%/*}
   done
   echo "\${list#,}"
 })
+[ -n "$clients" ] || { echo "$2 has no addresses: $shown" >&2; exit 1; }
 exec perl -e "$1" "$2" "$clients" "$3" 3>&2`.trim();
 
 /**
@@ -77,6 +82,11 @@ exec perl -e "$1" "$2" "$clients" "$3" 3>&2`.trim();
 function uniqueDevice(): string {
   const bytes = crypto.getRandomValues(new Uint8Array(5));
   return `tun${bytes.toHex()}`;
+}
+
+/** RFC 4291, 2.5.6. */
+function isLinkLocal({ family, value }: Address): boolean {
+  return family === 6 && value >> 118n === 0x3fan;
 }
 
 function pumpHints(why: string): string[] {
@@ -147,7 +157,8 @@ export const sshGso: TunnelPlugin = {
     const { pairs, pair6 } = context;
     const local = [...pairs, ...pair6 === undefined ? [] : [pair6]]
       .map((pair) => formatAddress(pair.local));
-    const words = [device, local.join(), count, String(ssh.length)];
+    const state = resume ? "old" : "new";
+    const words = [device, local.join(), count, state, String(ssh.length)];
     const argv = ["perl", "-e", PUMP, ...words, ...ssh, ...beside];
     const remote = await context.carry(argv, {
       prepared: made,
@@ -164,7 +175,11 @@ export const sshGso: TunnelPlugin = {
       ...(several
         ? {
           tell: (server: Address | undefined) =>
-            `server ${server === undefined ? "" : formatAddress(server)}`,
+            `server ${
+              // One of a link alone is nothing without the link.
+              server === undefined || isLinkLocal(server)
+                ? ""
+                : formatAddress(server)}`,
         }
         : {}),
       // What it takes the server to end is told by why it is ended.

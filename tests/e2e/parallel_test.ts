@@ -44,11 +44,14 @@ async function carried({ client }: Lab): Promise<[number, number][]> {
 }
 
 /** Traffic of many flows, each of which comes back whole. */
-async function flows({ client }: Lab, count: number): Promise<void> {
-  const all = Array.from({ length: count }, () => reach(client, ADDRESS.inet));
-  for (const one of await Promise.all(all)) {
-    assertEquals(one, { from: "10.88.0.1" });
-  }
+async function flows(
+  { client }: Lab,
+  count: number,
+  to: string = ADDRESS.inet,
+  from = "10.88.0.1",
+): Promise<void> {
+  const all = Array.from({ length: count }, () => reach(client, to));
+  for (const one of await Promise.all(all)) assertEquals(one, { from });
 }
 
 test("--parallel spreads flows over its ssh processes, both ways", async (lab) => {
@@ -65,9 +68,7 @@ test("--parallel spreads flows over its ssh processes, both ways", async (lab) =
     assert(received - before[i]![1] > 1000, "nothing came by a connection");
   }
   assertEquals(await reachUdp(lab.client, ADDRESS.inet), true);
-  assertEquals(await reach(lab.client, ADDRESS.public6), {
-    from: ADDRESS.serverInside6,
-  });
+  await flows(lab, 30, ADDRESS.public6, ADDRESS.serverInside6);
   const { peer } = await tunnel.pair();
   await lab.client.ok(["ping", "-n", "-c20", "-i.02", "-s", "20000", peer]);
 });
@@ -124,38 +125,73 @@ for (const what of ["keeper", "first pump", "pump beside it"]) {
     const [keeper] = await pids(client, /^sh$/);
     const pid = { keeper, "first pump": first, "pump beside it": other }[what];
     await client.kill(pid!, "SIGKILL");
-    if (what === "keeper") {
-      for (const node of [client, server]) {
-        const gone = "! pidof ssh && ! pgrep ^pvpn-pump";
-        await eventually(node, ["sh", "-c", gone], 20_000);
-      }
-    }
-    assertEquals((await pvpn(lab, ["-S"])).code, 0);
+    const gone = ["sh", "-c", "! pidof ssh && ! pgrep ^pvpn-pump"];
+    if (what === "keeper") await eventually(client, gone, 20_000);
+    else assertEquals((await pvpn(lab, ["-S"])).code, 0);
+    await eventually(server, gone, 20_000);
+    await pvpn(lab, ["-S"]);
   });
 }
 
 /** Lets the first session of each tunnel in, and no further one. */
-const ALONE = `#!/bin/sh
+const ALONE = (instead: string) =>
+  `#!/bin/sh
 case $SSH_ORIGINAL_COMMAND in
   *pvpn-[0-9a-f][0-9a-f]*) exec sh -c "$SSH_ORIGINAL_COMMAND" ;;
 esac
-echo "one is enough" >&2
-exit 1
+${instead}
 `;
 
-test("a server that takes only one is told, and the tunnel is up", async (lab) => {
-  await lab.server.writeFile("/tmp/alone", ALONE);
-  await lab.startSshd(["ForceCommand sh /tmp/alone"]);
-  const args = ["--parallel", "3", "root@server", "10.88.0.0/24"];
-  {
-    await using _ = await up(lab, args, {
-      says: /warning: only 1 of 3 ssh processes are up; the others are tried/,
-    });
-    await flows(lab, 5);
+const OTHERS = {
+  refuses: "echo 'one is enough' >&2; exit 1",
+  "says nothing to": "exec cat >/dev/null",
+};
+for (const [what, script] of Object.entries(OTHERS)) {
+  test(`a server that ${what} all but one is told of, and the tunnel is up`, async (lab) => {
+    await lab.server.writeFile("/tmp/alone", ALONE(script));
+    await lab.startSshd(["ForceCommand sh /tmp/alone"]);
+    const args = ["--parallel", "3", "root@server", "10.88.0.0/24"];
+    {
+      await using _ = await up(lab, args, {
+        says: /warning: only 1 of 3 ssh processes are up; the others are tried/,
+        env: { SSH_ARGS: "-v" },
+      });
+      await flows(lab, 5);
+      if (script.includes("exit")) {
+        await lab.startSshd();
+        await untilCarried(lab, 3);
+      }
+    }
+    await lab.server.remove("/tmp/alone");
     await lab.startSshd();
-    await untilCarried(lab, 3);
+  });
+}
+
+test("a port that ssh forwards is the first one's alone", async (lab) => {
+  const args = ["--parallel", "3", "root@server", "10.88.0.0/24"];
+  const SSH_ARGS = "-L 127.0.0.1:4000:10.88.0.9:5200";
+  await using _ = await up(lab, args, { env: { SSH_ARGS } });
+  await untilCarried(lab, 3);
+});
+
+/** Attaches to a device as another user, with /dev/net/tun open to all. */
+const ATTACH = `use Fcntl;
+  sysopen my $tun, "/dev/net/tun", O_RDWR or die "open: $!\n";
+  $> = 65534; $> == 65534 or die "still root\n";
+  ioctl $tun, 0x400454ca, pack "a16 S x22", $ARGV[0], 0x5101 or die "$!\n";`;
+
+test("nobody else gets a queue of the devices", async (lab) => {
+  const args = ["--parallel", "2", "root@server", "10.88.0.0/24"];
+  await using _ = await up(lab, args);
+  await untilCarried(lab, 2);
+  for (const node of [lab.client, lab.server]) {
+    const list = await node.ok(["ip", "-o", "link", "show", "type", "tun"]);
+    const device = /^\d+: (\w+):/.exec(list)?.[1];
+    assert(device, list);
+    const { code, stderr } = await node.run(["perl", "-e", ATTACH, device]);
+    assert(code !== 0);
+    assertEquals(stderr, "Operation not permitted\n");
   }
-  await lab.server.remove("/tmp/alone");
 });
 
 test("--parallel is refused where it means nothing", async (lab) => {

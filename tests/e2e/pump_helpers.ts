@@ -84,7 +84,7 @@ export class Peer implements AsyncDisposable {
     const child = client.spawn(
       [
         ...["sh", "-c", CLIENT_SCRIPT, PUMP, device, `${CLIENT},${CLIENT6}`],
-        ...["1", "3"],
+        ...["1", "new", "3"],
         ...["sh", "-c", ssh],
       ],
       { stdin: "piped" },

@@ -38,7 +38,7 @@ async function open(
     },
     beside(argv: string[], address: string) {
       asked.push(["beside", argv.slice(-2), address]);
-      return ["ssh", "--", "h", "another"];
+      return ["ssh", "-oHostName=<server>", "h", "another"];
     },
     log: { warn: (text: string) => asked.push(["warn", text]) },
     async carry(argv: string[], options: CarryOptions) {
@@ -52,10 +52,10 @@ async function open(
   return { asked, script: script!, how };
 }
 
-const carried = (addresses: string) => [
+const carried = (addresses: string, state: "new" | "old") => [
   "carry",
   [
-    ...["perl", "-e", PUMP, "tun12", addresses, "1", "4"],
+    ...["perl", "-e", PUMP, "tun12", addresses, "1", state, "4"],
     ...["ssh", "--", "h", "command"],
   ],
 ];
@@ -71,13 +71,13 @@ Deno.test("ssh-gso makes root's device, and has perl run ssh", async () => {
         "link set dev tun12 mtu 1400",
       ],
     ],
-    carried("10.1.0.1,172.16.3.1"),
+    carried("10.1.0.1,172.16.3.1", "new"),
   ]);
 });
 
 Deno.test("ssh-gso takes the device that is there, and both families", async () => {
   const { asked } = await open(true, parsePair6("fd01:2::1,fd01:2::2"));
-  assertEquals(asked, [carried("10.1.0.1,172.16.3.1,fd01:2::1")]);
+  assertEquals(asked, [carried("10.1.0.1,172.16.3.1,fd01:2::1", "old")]);
 });
 
 Deno.test("ssh-gso has several pumps share its devices, whose name is known", async () => {
@@ -97,8 +97,17 @@ Deno.test("ssh-gso has several pumps share its devices, whose name is known", as
   const device = there!.replace("%d", "0");
   assertEquals(beside, ["beside", [device, "3"], "<server>"]);
   assertEquals(argv.slice(3), [
-    ...["tun12", "10.1.0.1,172.16.3.1", "3", "4"],
-    ...["ssh", "--", "h", "command", "ssh", "--", "h", "another"],
+    ...["tun12", "10.1.0.1,172.16.3.1", "3", "new", "4"],
+    ...[
+      "ssh",
+      "--",
+      "h",
+      "command",
+      "ssh",
+      "-oHostName=<server>",
+      "h",
+      "another",
+    ],
   ]);
   assertEquals(how.tell!(parseAddress("fd01::2")), "server fd01::2");
   assertEquals(how.tell!(undefined), "server ");
