@@ -93,11 +93,13 @@ done`,
   errors: { pppd: explainThere },
 };
 
-// `command -v` would not find what only root and a group may run.
+// `command -v` would not find what only root and a group may run. Only what
+// comes out of a variable is split.
 const FIND = `
 set -f
 IFS=:
-for folder in $PATH:${SBIN}; do [ ! -f "$folder/pppd" ] || exit 0; done
+path=$PATH:${SBIN}
+for folder in $path; do [ ! -f "$folder/pppd" ] || exit 0; done
 exit 1`.trim();
 
 const installed: Check = {

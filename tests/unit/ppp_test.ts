@@ -11,7 +11,7 @@ import { parsePairRequest } from "../../lib/pair.ts";
 import { parseUndoStep } from "../../lib/undo.ts";
 import { ppp } from "../../plugins/ppp.ts";
 import { explainHere, explainThere } from "../../plugins/pppd.ts";
-import { failureOf, system } from "./helpers.ts";
+import { failureOf, system, withDir } from "./helpers.ts";
 
 const PAIRS = ["10.1.0.1:10.1.0.2", "10.2.0.1:10.2.0.2"].map((text) =>
   parsePairRequest(text) as Pair
@@ -237,14 +237,21 @@ Deno.test("a command that ended there, and a silent peer, are no hang-up", () =>
   assertEquals(refused?.message, `${what}: Protocol-Reject for IPCP`);
 });
 
-Deno.test("ppp looks for pppd where root's programs are", async () => {
+Deno.test("ppp looks for pppd in all of PATH, and where root's programs are", async () => {
   const [check] = ppp.checks({} as never);
-  for (const status of [0, 127]) {
-    const passes = check!.passes((argv, options) => {
-      assertMatch(argv.at(-1)!, /:\/usr\/sbin:.*"\$folder\/pppd"/);
-      assertEquals(options, { anyStatus: true });
-      return Promise.resolve({ status, stdout: "", stderr: "" });
+  /** Whether a program would be found in pppd's place. */
+  const finds = (program: string, path: string) =>
+    check!.passes(([, ...argv], options) => {
+      const words = argv.map((word) => word.replaceAll("/pppd", `/${program}`));
+      const PATH = `PATH=${path}`;
+      return system.query(["env", PATH, "/bin/sh", ...words], options);
     });
-    assertEquals(await passes, status === 0);
-  }
+  await withDir(async (dir) => {
+    await Deno.writeTextFile(`${dir}/pvpn-x`, "");
+    for (const path of [dir, `/a:${dir}`, `${dir}:/a`]) {
+      assertEquals(await finds("pvpn-x", path), true, path);
+    }
+  });
+  assertEquals(await finds("pvpn-x", "/a:/b"), false);
+  assertEquals(await finds("ip", "/a:/b"), true);
 });
