@@ -104,6 +104,8 @@ export async function self(
 //   tree   prints PID START of each and of all below it, parents first
 //   end    ends each and all below it, and returns when they have gone
 //   stop   the same, but asks only each itself: it ends what is below it
+// What is to end is stopped while it is looked at: it may be about to start
+// another process, which nobody would find when its parent has gone.
 // There is no event for the end of a process that is not one's own child, so
 // `end` looks again, soon at first; after 2 s it no longer asks.
 const PROCESS_SCRIPT = `
@@ -126,7 +128,18 @@ children() {
     list="$list $line"
   done
 }
+freeze() {
+  kill -STOP "$1" 2>/dev/null || return
+  looks=0
+  while read -r stat 2>/dev/null <"/proc/$1/stat"; do
+    case \${stat##*") "} in [TtZXx]*) break ;; esac
+    looks=$((looks + 1))
+    [ $looks -lt 500 ] || break # in a call that nothing interrupts
+    [ $looks -lt 20 ] || sleep 0.002
+  done
+}
 tree() {
+  [ $what != end ] || freeze "$1"
   start_of "$1" && echo "$1 $start"
   children "$1"
   for child in $list; do (tree "$child"); done
@@ -151,6 +164,7 @@ case $what in
     set -- $ids
     while [ $# -ge 2 ]; do
       ! alive "$1" "$2" || kill -TERM "$1"
+      [ $what = stop ] || kill -CONT "$1" 2>/dev/null
       shift 2
     done
     set -- $ids
