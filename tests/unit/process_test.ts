@@ -144,6 +144,24 @@ Deno.test("endProcesses() ends a process and its children, and waits for both", 
     assertEquals(pids.filter(runs), []);
   }));
 
+Deno.test("endProcesses() leaves no child that was started meanwhile", async () => {
+  const seconds = "98761.5";
+  const busy = `while :; do sleep ${seconds} & kill $!; wait $!; done`;
+  const script = `for n in 1 2 3 4 5 6; do (${busy}) & done; wait`;
+  for (let i = 0; i < 20; i++) {
+    await withProcess(script, async (id) => {
+      await until(() => children(id.pid).length === 6);
+      await endProcesses(system, [id]);
+    });
+    const argv = ["pgrep", "-f", "-x", `sleep ${seconds}`];
+    const { stdout } = await system.query(argv, { anyStatus: true });
+    for (const pid of stdout.split("\n").filter(Boolean)) {
+      Deno.kill(Number(pid), "SIGKILL");
+    }
+    assertEquals(stdout, "", "left behind");
+  }
+});
+
 Deno.test("endProcesses() never signals who has got the pid since", () =>
   withProcess("sleep 60 & wait", async (innocent) => {
     await until(() => children(innocent.pid).length === 1);
