@@ -21,7 +21,10 @@ const NEEDS: readonly (readonly [RegExp, readonly Feature[]])[] = [
 ];
 
 /** What runs once more in the virtual machine: under another kernel. */
-const TWICE = /(^|\/)tests\/e2e\/(connect|death|nat_ipv6)_test\.ts$/;
+const TWICE = /(^|\/)tests\/e2e\/(connect|nat_ipv6)_test\.ts$/;
+
+/** What takes longest there, and begins first. */
+const LONG = /(^|\/)tests\/e2e\/(resolved|ppp_death)_test\.ts$/;
 
 /** Files by where they run. */
 export interface Plan {
@@ -75,5 +78,7 @@ export async function plan(
     (all.every(Boolean) ? here : virtual).push(file);
     if (options.twice && TWICE.test(file)) virtual.push(file);
   }
-  return { here, virtual };
+  const long = virtual.filter((file) => LONG.test(file));
+  const rest = virtual.filter((file) => !LONG.test(file));
+  return { here, virtual: [...long, ...rest] };
 }

@@ -1,6 +1,6 @@
 /**
- * ssh-gso under load for as long as PVPN_SOAK says, in seconds; without it, two
- * minutes in CI, where a job of its own has ten, and 20 seconds elsewhere.
+ * ssh-gso under load for as long as PVPN_SOAK says, in seconds; without it, ten
+ * minutes in CI, and 20 seconds elsewhere.
  */
 import { assert, assertEquals } from "@std/assert";
 import { ADDRESS, type Node } from "../lab/lab.ts";
@@ -12,7 +12,7 @@ const test = suite({ jump: false });
 const { up } = typed("ssh-gso");
 
 const SECONDS = Number(
-  Deno.env.get("PVPN_SOAK") || (Deno.env.get("CI") === "true" ? 120 : 20),
+  Deno.env.get("PVPN_SOAK") || (Deno.env.get("CI") === "true" ? 600 : 20),
 );
 
 /** The resident memory of a node's pump, in kB. */
@@ -48,11 +48,7 @@ test(`ssh-gso holds ${SECONDS} s of load, and grows no more`, async (lab) => {
   const end = performance.now() + SECONDS * 1000;
   await round();
   const early = [await resident(client), await resident(server)];
-  let rounds = 1;
-  do {
-    await round();
-    rounds++;
-  } while (performance.now() < end);
+  do await round(); while (performance.now() < end);
   for (const [i, node] of [client, server].entries()) {
     const late = await resident(node);
     // Buffers have the largest size that they ever had.
@@ -63,5 +59,4 @@ test(`ssh-gso holds ${SECONDS} s of load, and grows no more`, async (lab) => {
   const path = `/run/pvpn/${tunnel.device}.json`;
   const { phase, reconnects } = JSON.parse(await client.readFile(path));
   assertEquals({ phase, reconnects }, { phase: "up", reconnects: 0 });
-  assert(rounds > 1);
 });
