@@ -139,17 +139,19 @@ freeze() {
   done
 }
 tree() {
-  [ $what != end ] || freeze "$1"
+  [ "$what$frozen" != end ] || freeze "$1"
   start_of "$1" && echo "$1 $start"
   children "$1"
   for child in $list; do (tree "$child"); done
 }
-what=$1
+what=$1 frozen=
 nl='
 '
 shift
 case $what in
   end | stop)
+    # What is stopped here would stay so.
+    trap '' HUP INT TERM
     ids=$nl
     while [ $# -ge 2 ]; do
       case $ids in
@@ -161,6 +163,7 @@ case $what in
       esac
       shift 2
     done
+    frozen=yes
     set -- $ids
     while [ $# -ge 2 ]; do
       ! alive "$1" "$2" || kill -TERM "$1"

@@ -27,6 +27,8 @@ import type { CarryOptions } from "./tunnel.ts";
 
 /** For what is on its way when the server's command, or ssh, has ended. */
 const LINGER = 1000;
+/** Until then, the carrier has to be ready without what has ended. */
+const LINGER_BESIDE = 10_000;
 /** Lines that are kept to explain a failure. */
 const KEPT_LINES = 200;
 /** Lines after which a server that is not ready is only making noise. */
@@ -253,10 +255,15 @@ async function ready<Facts extends object>(
     }
     show(line, context);
     // With a tunnel open, ssh stays when the server's command has ended. What
-    // that printed may come behind its status. With several, it may be another's.
-    if (EXITED_REGEXP.test(line) && (facts === undefined || !context.tell)) {
+    // that printed may come behind its status. With several ssh processes, it
+    // may be that of another.
+    if (EXITED_REGEXP.test(line)) {
       exited = true;
-      deadline.set(LINGER, () => ended(host, kept, chatter, login));
+      const another = facts !== undefined && context.tell !== undefined;
+      deadline.set(
+        another ? LINGER_BESIDE : LINGER,
+        () => ended(host, kept, chatter, login),
+      );
     }
   }
   throw endless(host);

@@ -129,10 +129,10 @@ export interface TunnelContext {
    * same server, that runs `argv` there. It asks nobody for anything, forwards
    * no ports, and says nothing but why it fails.
    *
-   * @param address What stands in it for the server's address, which
-   * {@linkcode CarryOptions.tell} tells: the word `-oHostName=`, with it. Without
-   * that and the next word, `-oHostKeyAlias=`, ssh takes the name. Neither is
-   * there where ssh is led there by a proxy.
+   * @param address What stands for the server's address in the word
+   * `-oHostName=ADDRESS`, until {@linkcode CarryOptions.tell} has told it. In the
+   * word behind that, `-oHostKeyAlias=NAME`, is the name. Neither is there where
+   * the address cannot be seen: behind a proxy, or with `-s`.
    */
   beside(argv: Argv, address: string): string[];
   /**
@@ -184,7 +184,8 @@ export interface CarryOptions {
   until?(line: string): boolean;
   /**
    * Makes the line that the carrier gets on its standard input when the server
-   * has said that its end is ready.
+   * has said that its end is ready. That input must not be ssh's then; its end
+   * means that nobody keeps the carrier any longer.
    *
    * @param server See {@linkcode TunnelContext.server}.
    */

@@ -134,8 +134,8 @@ export async function undoSteps(
 }
 
 /**
- * Whether the last group ends processes, and the one before deletes what they
- * use: the kernel takes as long for a device as they for their end.
+ * Whether the last group ends processes, and the one before deletes a device, or
+ * rules and routes: the kernel takes as long for a device as they for their end.
  */
 function isMeanwhile(groups: readonly UndoStep[][]): boolean {
   const [before, last] = groups.slice(-2);

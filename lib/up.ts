@@ -250,7 +250,9 @@ function pluginContext(
           const { tell } = options;
           if (tell === undefined) return;
           work.add((async () => {
-            await keeper.tell(tell(await serverOf(request, keeper)));
+            const server = await serverOf(request, keeper)
+              .catch(() => undefined); // inspect() says why
+            await keeper.tell(tell(server));
           })());
         },
         ...(request.after === undefined ? {} : { after: request.after }),

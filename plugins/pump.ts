@@ -88,13 +88,14 @@ sub attach {
   ioctl $queue, $tunsetvnetle, $yes or fail("the kernel is too old: $!");
   ioctl $queue, $tunsetoffload, $offload or fail("no offloads: $!");
   $device = unpack "Z16", $request;
-  if ($fresh) {
-    # Without an owner, anyone could take a queue (tun_not_capable()), and
-    # somebody may have: before it had one.
-    !$makes || ioctl $queue, $tunsetowner, 0 or fail("no owner: $!");
-    my @queues = glob "/sys/class/net/$device/queues/tx-*";
-    fail("somebody else has attached to $device") if @queues > 1;
-  }
+  return $queue unless $fresh && $parallel > 1;
+  # Without an owner, anyone could take a queue (tun_not_capable()), and somebody
+  # may have: before it had one. A queue can also be put aside for later.
+  !$makes || ioctl $queue, $tunsetowner, $> + 0 or fail("no owner: $!");
+  open my $ip, "-|", qw(ip -d -o link show dev), $device or fail("ip: $!");
+  my $shown = join "", <$ip>;
+  fail("somebody else has attached to $device")
+    unless $shown =~ / numqueues 1 numdisabled 0 /;
   return $queue;
 }
 
@@ -247,7 +248,8 @@ sub pump {
     my $left = $until && $until > now() ? $until - now() : $until && 0;
     my $found = select $reading, $writing, undef, $left;
     next if $found < 0;
-    if (!$found) { too_late(); next }
+    too_late() if $until && now() >= $until;
+    next unless $found;
     listen_to_owner() if $owner && vec $reading, fileno $owner, 1;
     look_after($_)
       for grep { vec $reading, fileno $_->{said}, 1 } values %pumps;

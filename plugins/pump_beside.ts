@@ -18,6 +18,7 @@ export const BESIDE: string = String.raw`
 # which closes with it; "end", by which it sees that this one ends; how often
 # it was tried; since when it is up; and whether its first word is waited for.
 my ($server, $expected, $joined, $lifeline);
+my @owed;                   # those for which there was no room
 my $LASTING = 10;           # seconds after which it was not up in vain
 my $PATIENCE = 8;           # seconds that connecting waits for them
 my $ANSWER = 60;            # seconds in which its server has to answer
@@ -35,16 +36,20 @@ sub wait_for_pumps {
 }
 
 sub start_beside {
-  return if !$expected || !defined $server || $lifeline;
+  return unless $greeted && defined $server && !$lifeline;
   pipe my $their_end, $lifeline or fail("pipe: $!");
-  add_pump($their_end, 0, 1) for 1 .. $expected;
+  add_pump($their_end, 0, $expected ? 1 : 0) for 2 .. $parallel;
 }
 
 sub add_pump {
   my ($lifeline_end, $tries, $first) = @_;
-  pipe my $said, my $say or fail("pipe: $!");
-  my $pid = fork;
-  fail("fork: $!") unless defined $pid;
+  my $pid = pipe(my $said, my $say) ? fork : undef;
+  if (!defined $pid) {
+    fail("fork: $!") if $first;
+    push @owed, [$lifeline_end, $tries, 0];
+    $until = now() + $ANSWER;
+    return;
+  }
   be_pump($lifeline_end, $say, $tries) unless $pid;
   $pumps{$pid} = {
     pid => $pid, said => $said, end => $lifeline_end,
@@ -58,7 +63,8 @@ sub add_pump {
 sub be_pump {
   my ($lifeline_end, $say, $tries) = @_;
   ($told, $owner, $ssh) = ($say, $lifeline_end);
-  ($in, $out, $tun, $lifeline, $until, $fresh, %pumps, @asked) = ();
+  ($in, $out, $tun, $lifeline, $until, $fresh, %pumps) = ();
+  (@asked, @owed) = ();
   ($got, $send, $hold, $greeted) = ("", "", "", 0);
   ($window, $sent, $there) = (256 << 10, 0, 0);
   ($limited, $judged, $base, $worse) = (0, 0, 1e9, 0);
@@ -73,15 +79,17 @@ sub be_pump {
   pump();
 }
 
-# In turn: the address is that of the same machine, and works without
-# resolvers; a host certificate, or a Match, may want the name.
+# To the address of the first: another one of the same name would be another
+# machine, or lead through the tunnel. Its key is looked up as that of the
+# first was; in turn without the port, as a host certificate has it.
 sub to_server {
   my ($tries) = @_;
   my @argv = @beside;
   my ($at) = grep { $argv[$_] eq "-oHostName=<server>" } 0 .. $#argv;
-  if (!defined $at) { return @argv }
-  if ($server eq "" || $tries % 2) { splice @argv, $at, 2 }  # and HostKeyAlias
-  else { $argv[$at] = "-oHostName=$server" }
+  return @argv unless defined $at;
+  $argv[$at] = "-oHostName=$server";
+  $argv[$at + 1] =~ s/=\[(.*)\]:\d+$/=$1/ if $tries % 2;
+  splice @argv, $at, 2 if $server eq "";
   return @argv;
 }
 
@@ -111,13 +119,16 @@ sub look_after {
 # Connecting does not wait any longer.
 sub too_late {
   fail("the server did not answer") if $told;
+  $until = undef;
+  add_pump(@$_) for splice @owed;
+  return unless $expected;
   $_->{first} = 0 for values %pumps;
   $expected = 0;
   is_ready();
 }
 
 sub is_ready {
-  $until = undef;
+  $until = undef unless @owed;
   report("only", $joined + 1) if $joined + 1 < $parallel;
   report("ready");
 }

@@ -299,7 +299,9 @@ labTest("pvpn -S ends a login that is under way, and its ssh", async (lab) => {
   const running = start(lab, ["-t", "ssh-3", "root@server", "default"], {
     SSH_ARGS: "-p 2299",
   });
-  await eventually(lab.client, ["pgrep", "-x", "ssh"], 5000);
+  // Not that of `ssh -G`, which comes before.
+  const begun = "[ -e /run/pvpn/tun0.json ] && pgrep -x ssh";
+  await eventually(lab.client, ["sh", "-c", begun], 5000);
   assertEquals((await pvpn(lab, ["-S"])).code, 0);
   assertEquals((await running.ended).code, 130);
   assertEquals(await pidsOf(lab, /^(?:sh|ssh|pvpn)$/), []);

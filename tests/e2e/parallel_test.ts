@@ -1,6 +1,7 @@
 /** `--parallel`: one tunnel by several ssh processes, and what ends some. */
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { ADDRESS, type Lab, type Node } from "../lab/lab.ts";
+import { PUMP } from "../../plugins/pump.ts";
 import { pvpn } from "../lab/pvpn.ts";
 import { reach, reachUdp } from "../lab/reach.ts";
 import { assertFails, suite, typed } from "./helpers.ts";
@@ -167,6 +168,30 @@ for (const [what, script] of Object.entries(OTHERS)) {
   });
 }
 
+test("a server that takes its time gets all of them", async (lab) => {
+  // It says what it has found 9 s after its pump has said that it is there.
+  await lab.server.writeFile(
+    "/tmp/slow",
+    `case $SSH_ORIGINAL_COMMAND in
+      *pvpn-[0-9a-f][0-9a-f]*) command=$(printf '%s' "$SSH_ORIGINAL_COMMAND" |
+        sed 's/^report() {$/report() {\\nsleep 9/') ;;
+      *) command=$SSH_ORIGINAL_COMMAND ;;
+    esac
+    exec sh -c "$command"
+`,
+  );
+  await lab.startSshd(["ForceCommand exec sh /tmp/slow"]);
+  {
+    const args = ["--parallel", "3", "root@server", "10.88.0.0/24"];
+    await using _ = await up(lab, args, {
+      says: /warning: only 1 of 3 ssh processes are up/,
+    });
+    await untilCarried(lab, 3);
+  }
+  await lab.server.remove("/tmp/slow");
+  await lab.startSshd();
+});
+
 test("a port that ssh forwards is the first one's alone", async (lab) => {
   const args = ["--parallel", "3", "root@server", "10.88.0.0/24"];
   const SSH_ARGS = "-L 127.0.0.1:4000:10.88.0.9:5200";
@@ -192,6 +217,39 @@ test("nobody else gets a queue of the devices", async (lab) => {
     assert(code !== 0);
     assertEquals(stderr, "Operation not permitted\n");
   }
+});
+
+/** Takes a queue of a device, puts it aside where asked to, and says so. */
+const AHEAD = `use Fcntl; $| = 1;
+  sysopen my $tun, "/dev/net/tun", O_RDWR or die "open: $!\\n";
+  my ($take, $aside) = map { pack "a16 S x22", "tun7", $_ } 0x5101, 0x0400;
+  ioctl $tun, 0x400454ca, $take or die "$!\\n";
+  !$ARGV[0] || ioctl $tun, 0x400454d9, $aside or die "$!\\n";
+  print "there\\n"; <STDIN>;`;
+
+test("who has a queue of a new device is noticed, even of one put aside", async (lab) => {
+  const { client } = lab;
+  const device = ["dev", "tun7", "mode", "tun", "vnet_hdr", "multi_queue"];
+  const attach = [PUMP, "tun7", "10.9.9.1", "2", "new", "1", "false"];
+  await client.ok(["ip", "tuntap", "add", ...device]);
+  for (const aside of ["", "1"]) {
+    const child = client.spawn(["perl", "-e", AHEAD, aside], {
+      stdin: "piped",
+    });
+    const reader = child.stdout.getReader();
+    assertEquals((await reader.read()).done, false);
+    reader.releaseLock();
+    const { code, stderr } = await client.run(["perl", "-e", ...attach]);
+    assertEquals([code, stderr.trim()], [
+      1,
+      "pump: error somebody else has attached to tun7",
+    ]);
+    await child.stdin.close();
+    await child.output();
+  }
+  // Nobody but ssh, which ends at once.
+  assertEquals((await client.run(["perl", "-e", ...attach])).stderr, "");
+  await client.ok(["ip", "tuntap", "delete", ...device]);
 });
 
 test("--parallel is refused where it means nothing", async (lab) => {
