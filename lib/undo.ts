@@ -117,29 +117,15 @@ export async function undoSteps(
   steps: readonly UndoStep[],
   runner: Runner,
 ): Promise<UndoFailure[]> {
-  const groups: UndoStep[][] = [];
-  for (const step of steps) {
-    const last = groups.at(-1);
-    if (last !== undefined && groupOf(last[0]!) === groupOf(step)) {
-      last.push(step);
-    } else groups.push([step]);
-  }
   const failures: UndoFailure[] = [];
-  while (groups.length > 0) {
-    const turn = groups.splice(isMeanwhile(groups) ? -2 : -1).reverse();
-    const failed = turn.map((group) => undoGroup(group, runner));
-    failures.unshift(...(await Promise.all(failed)).reverse().flat());
+  for (let end = steps.length; end > 0;) {
+    const group = groupOf(steps[end - 1]!);
+    let start = end - 1;
+    while (start > 0 && groupOf(steps[start - 1]!) === group) start--;
+    failures.unshift(...await undoGroup(steps.slice(start, end), runner));
+    end = start;
   }
   return failures;
-}
-
-/**
- * Whether the last group ends processes, and the one before deletes a device, or
- * rules and routes: the kernel takes as long for a device as they for their end.
- */
-function isMeanwhile(groups: readonly UndoStep[][]): boolean {
-  const [before, last] = groups.slice(-2);
-  return last?.[0]?.kind === "process" && before?.[0]?.kind === "ip";
 }
 
 /** Steps that follow each other and are of one group are undone at once. */
