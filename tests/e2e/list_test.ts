@@ -75,7 +75,13 @@ test("-l --json says what is so, and has all that pvpn(8) names", async (lab) =>
   assertEquals<Partial<TunnelInfo>>(plain, {
     ...{ device: tunnel.device, type: "ssh-3", state: "up", local, peer },
     ...{ host: "root@server", routes: ["10.88.0.0/24", "default"] },
-    ...{ exclude: ["10.88.0.128/25"], resolvers: [], domains: [], mtu: 1400 },
+    ...{
+      exclude: ["10.88.0.128/25"],
+      resolvers: [],
+      domains: [],
+      mtu: 1400,
+      parallel: 1,
+    },
     ...{ server: { address: ADDRESS.server, port: 22 }, reconnects: 0 },
     problem: null,
   });
