@@ -238,6 +238,7 @@ function pluginContext(
           ...{ networks: [], forwarding: {} },
         };
       }
+      let told: Promise<void> | undefined;
       const carrier = await carry(argv, {
         ...{ runner, journal, log, signal, host, device, command, script },
         ...options,
@@ -249,7 +250,7 @@ function pluginContext(
         found(keeper) {
           const { tell } = options;
           if (tell === undefined) return;
-          work.add((async () => {
+          told = work.add((async () => {
             const server = await serverOf(request, keeper)
               .catch(() => undefined); // inspect() says why
             await keeper.tell(tell(server));
@@ -258,6 +259,7 @@ function pluginContext(
         ...(request.after === undefined ? {} : { after: request.after }),
       });
       events.started(carrier);
+      await told; // nobody could, once the keeper is left alone
       return carrier.facts;
     },
     server: () => work.add(serverOf(request, events.keeper())),
