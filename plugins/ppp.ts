@@ -116,7 +116,8 @@ const fileStep = (path: string): FileStep => ({ kind: "file", path });
 
 // What pppd says is read here and passed on line by line: it writes a line in
 // parts, and what it runs would write into the middle of it. ssh's standard
-// error (descriptor 3) goes past it.
+// error (descriptor 3) goes past it, and what the server says need not end with
+// a newline: a line of pppd's begins with one.
 // A terminal that is closed, as sudo's is when it ends, hangs all up that was
 // started in it; and a later ^C goes there too. Others have been told to
 // ignore both, but pppd sets handlers: it must not get them (coreutils 8.31).
@@ -130,7 +131,7 @@ $calm true 2>/dev/null || calm=
   echo "exit $?"
 } | while read -r line; do
   case $line in "exit "*) exit "\${line#"exit "}" ;; esac
-  printf 'pppd: %s\n' "$line" # echo would make lines of what it escapes
+  printf '\\npppd: %s\\n' "$line" # echo would make lines of what it escapes
 done >&2`.trim();
 
 async function isThere(

@@ -247,6 +247,9 @@ Deno.test("make test ends with the counts, and fails if it should", () =>
     for (const [name, text] of Object.entries(files)) {
       await Deno.writeTextFile(`${dir}/${name}_test.ts`, text);
     }
+    const named = (of: readonly string[]) =>
+      of.filter((line) => /^failed: /.test(line))
+        .map((line) => line.replace(/ => .*\//, " in "));
     const cases: [string[], Record<string, string>, number, string][] = [
       [["good"], {}, 0, "1 passed, 0 failed, 0 skipped"],
       [["good", "skipped"], {}, 0, "1 passed, 0 failed, 1 skipped"],
@@ -269,5 +272,11 @@ Deno.test("make test ends with the counts, and fails if it should", () =>
       ], { env });
       assertEquals(outcome.lines.at(-1), last, outcome.all);
       assertEquals(outcome.code, code, outcome.all);
+      const bad = ["failed: bad in bad_test.ts:1:6"];
+      if (names.includes("bad") && !("FILTER" in env)) {
+        assertEquals(named(outcome.lines.slice(-2)), bad);
+      } else if (/ 0 failed/.test(last)) {
+        assertEquals(named(outcome.lines), []);
+      } else assertEquals(named(outcome.lines).length, 1, outcome.all);
     }
   }));

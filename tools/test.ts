@@ -43,13 +43,28 @@ export function counts(output: string): Counts | undefined {
   };
 }
 
-const NONE: Counts = { passed: 0, failed: 0, skipped: 0 };
+/** The tests that failed, as `deno test` lists them at its end. */
+export function failures(output: string): string[] {
+  // deno-lint-ignore no-control-regex -- that is what colours are
+  const plain = output.replaceAll(/\x1b\[[\d;]*m/g, "");
+  const [, list = ""] = plain.match(/\n FAILURES \n\n((?:.+\n)+)\nFAILED \|/) ??
+    [];
+  return list.split("\n").filter((line) => line !== "");
+}
 
-function sum(all: readonly Counts[]): Counts {
+interface Result extends Counts {
+  /** The failed ones by name: of hours of output, a record keeps the end. */
+  readonly names: readonly string[];
+}
+
+const NONE: Result = { passed: 0, failed: 0, skipped: 0, names: [] };
+
+function sum(all: readonly Result[]): Result {
   return all.reduce((a, b) => ({
     passed: a.passed + b.passed,
     failed: a.failed + b.failed,
     skipped: a.skipped + b.skipped,
+    names: [...a.names, ...b.names],
   }), NONE);
 }
 
@@ -64,11 +79,13 @@ function say(line: string): void {
 }
 
 /** What a run counts for; one that failed otherwise than by a test is one. */
-function judge(output: string, code: number, how: string): Counts {
+function judge(output: string, code: number, how: string): Result {
   const found = counts(output);
-  if (found && (code === 0 || found.failed > 0)) return found;
+  if (found && (code === 0 || found.failed > 0)) {
+    return { ...found, names: failures(output) };
+  }
   say(`deno test ended with ${how}`);
-  return { ...NONE, ...found, failed: 1 };
+  return { ...NONE, ...found, failed: 1, names: [how] };
 }
 
 /** Passes a stream on unchanged, and gives its text. */
@@ -79,8 +96,8 @@ async function tee(
   let text = "";
   for await (const chunk of stream) {
     show(chunk);
-    // The closing line is within the last of it.
-    text = (text + decoder.decode(chunk, { stream: true })).slice(-4096);
+    // What failed, and the closing line, is within the last of it.
+    text = (text + decoder.decode(chunk, { stream: true })).slice(-16_384);
   }
   return text;
 }
@@ -101,7 +118,7 @@ async function deno(args: readonly string[]) {
 async function testHere(
   files: readonly string[],
   args: readonly string[],
-): Promise<Counts> {
+): Promise<Result> {
   if (files.length === 0) return NONE;
   const { output, code, how } = await deno(["test", "-A", ...args, ...files]);
   return judge(output, code, how);
@@ -111,10 +128,10 @@ async function testInVms(
   files: readonly string[],
   args: readonly string[],
   busy: Promise<unknown> | undefined,
-): Promise<Counts> {
+): Promise<Result> {
   if (files.length === 0) return NONE;
   const { code } = await deno(["check", "--quiet", ...files]);
-  if (code !== 0) return { ...NONE, failed: 1 };
+  if (code !== 0) return { ...NONE, failed: 1, names: ["deno check"] };
   const runs = await runInVms(files, args, { busy, show });
   return sum(runs.map(({ file, stdout, stderr, code }) => {
     if (code !== NO_MACHINE) {
@@ -137,7 +154,7 @@ async function main(args: readonly string[]): Promise<number> {
   const options = filter ? [`--filter=${filter}`] : [];
   // Tests here mostly wait: there is a processor left for a machine beside them.
   const run = testHere(here, options);
-  const { passed, failed, skipped } = sum(
+  const { passed, failed, skipped, names } = sum(
     await Promise.all([
       run,
       testInVms(virtual, options, here.length > 0 ? run : undefined),
@@ -151,6 +168,7 @@ async function main(args: readonly string[]): Promise<number> {
     say("CI must skip none");
     ok = false;
   }
+  for (const name of names) say(`failed: ${name}`);
   say(`${passed} passed, ${failed} failed, ${skipped} skipped`);
   return ok ? 0 : 1;
 }

@@ -115,6 +115,22 @@ Deno.test("ppp is ready with the other end's address, on its own device", async 
   assertMatch(error.message, /made "ppp8", where "ppp7" was free/);
 });
 
+Deno.test("ppp is ready though the server's last words are no whole line", async () => {
+  const { argvs: [argv = []], options } = await open(() => {});
+  const text = await withDir(async (dir) => {
+    const said = "printf '+ server: ' >&3; echo 'remote IP address 10.1.0.2'";
+    const pppd = `#!/bin/sh\n${said}\n`;
+    await Deno.writeTextFile(`${dir}/pppd`, pppd, { mode: 0o755 });
+    const { stderr } = await new Deno.Command(argv[0]!, {
+      args: argv.slice(1),
+      env: { PATH: `${dir}:${Deno.env.get("PATH")}` },
+    }).output();
+    return new TextDecoder().decode(stderr);
+  });
+  const ready = text.split("\n").filter((line) => options.until!(line));
+  assertEquals(ready, ["pppd: remote IP address 10.1.0.2"], text);
+});
+
 const WAY_OUT = "or use OpenSSH's own tunnel: -t ssh-3";
 const SEE_BOTH = "see /etc/ppp/options, on both ends";
 const CONTAINER = "in a container, ask for /dev/ppp";
