@@ -80,7 +80,10 @@ Deno.test("docs/performance.md has figures of every way, and their chart", async
     connect: ["`ssh HOST true`"],
     throughput: ["no tunnel"],
     resident: [],
-    link: ["`ssh HOST true`", "no tunnel", "pvpn `-t ppp`"],
+    link: [
+      ...["`ssh HOST true`", "no tunnel", "pvpn `-t ppp`"],
+      "pvpn `-t ssh-gso --parallel 4`",
+    ],
   };
   const [scale = []] = tables(part(text, "scale"));
   assertEquals(scale.map(({ tunnels }) => tunnels), ["1", "10", "30", "100"]);
