@@ -1,8 +1,9 @@
 /**
  * `make test`: runs `deno test` over the files given as arguments (default:
- * `tests/`), and ends with the line `N passed, N failed, N skipped`. Fails if
- * any test failed or none ran, and with `CI=true` if any was skipped.
- * `FILTER` in the environment is `deno test --filter`.
+ * `tests/`), and ends with the names of those that failed, and the line
+ * `N passed, N failed, N skipped`. Fails if any test failed or none ran, and
+ * with `CI=true` if any was skipped. `FILTER` in the environment is
+ * `deno test --filter`.
  *
  * What needs of the kernel more than it has runs in a virtual machine, with
  * `--vm` before the files all does. Where there is none, each of these files
@@ -44,7 +45,7 @@ export function counts(output: string): Counts | undefined {
 }
 
 /** The tests that failed, as `deno test` lists them at its end. */
-export function failures(output: string): string[] {
+function failures(output: string): string[] {
   // deno-lint-ignore no-control-regex -- that is what colours are
   const plain = output.replaceAll(/\x1b\[[\d;]*m/g, "");
   const [, list = ""] = plain.match(/\n FAILURES \n\n((?:.+\n)+)\nFAILED \|/) ??
