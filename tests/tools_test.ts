@@ -275,6 +275,9 @@ Deno.test("make test ends with the counts, and fails if it should", () =>
       const bad = ["failed: bad in bad_test.ts:1:6"];
       if (names.includes("bad") && !("FILTER" in env)) {
         assertEquals(named(outcome.lines.slice(-2)), bad);
+        // Why, just before: behind all that was printed while it ran.
+        const [, ...why] = outcome.lines.slice(-12).join("\n").split("Error: ");
+        assertEquals(why.map((text) => text.split("\n")[0]), ["bad"]);
       } else if (/ 0 failed/.test(last)) {
         assertEquals(named(outcome.lines), []);
       } else assertEquals(named(outcome.lines).length, 1, outcome.all);

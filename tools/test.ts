@@ -1,6 +1,6 @@
 /**
  * `make test`: runs `deno test` over the files given as arguments (default:
- * `tests/`), and ends with the names of those that failed, and the line
+ * `tests/`), and ends with why some failed, the names of these, and the line
  * `N passed, N failed, N skipped`. Fails if any test failed or none ran, and
  * with `CI=true` if any was skipped. `FILTER` in the environment is
  * `deno test --filter`.
@@ -44,21 +44,33 @@ export function counts(output: string): Counts | undefined {
   };
 }
 
-/** The tests that failed, as `deno test` lists them at its end. */
-function failures(output: string): string[] {
+/** The tests that failed, and why, as `deno test` lists them at its end. */
+function failures(output: string): Pick<Result, "names" | "errors"> {
   // deno-lint-ignore no-control-regex -- that is what colours are
   const plain = output.replaceAll(/\x1b\[[\d;]*m/g, "");
-  const [, list = ""] = plain.match(/\n FAILURES \n\n((?:.+\n)+)\nFAILED \|/) ??
-    [];
-  return list.split("\n").filter((line) => line !== "");
+  const [before = "", list = ""] = plain.split("\n FAILURES \n\n");
+  const [names = ""] = list.split("\n\nFAILED |");
+  const why = before.split("\n ERRORS \n\n").at(-1) ?? "";
+  return {
+    names: names.split("\n").filter((line) => line !== ""),
+    errors: [why.slice(0, 4096).trimEnd()],
+  };
 }
 
 interface Result extends Counts {
-  /** The failed ones by name: of hours of output, a record keeps the end. */
+  /** The failed ones: of hours of output, a record keeps but the end. */
   readonly names: readonly string[];
+  /** The beginning of why, for each file or run of `deno test`. */
+  readonly errors: readonly string[];
 }
 
-const NONE: Result = { passed: 0, failed: 0, skipped: 0, names: [] };
+const NONE: Result = {
+  passed: 0,
+  failed: 0,
+  skipped: 0,
+  names: [],
+  errors: [],
+};
 
 function sum(all: readonly Result[]): Result {
   return all.reduce((a, b) => ({
@@ -66,6 +78,7 @@ function sum(all: readonly Result[]): Result {
     failed: a.failed + b.failed,
     skipped: a.skipped + b.skipped,
     names: [...a.names, ...b.names],
+    errors: [...a.errors, ...b.errors],
   }), NONE);
 }
 
@@ -83,7 +96,7 @@ function say(line: string): void {
 function judge(output: string, code: number, how: string): Result {
   const found = counts(output);
   if (found && (code === 0 || found.failed > 0)) {
-    return { ...found, names: failures(output) };
+    return { ...NONE, ...found.failed > 0 && failures(output), ...found };
   }
   say(`deno test ended with ${how}`);
   return { ...NONE, ...found, failed: 1, names: [how] };
@@ -155,7 +168,7 @@ async function main(args: readonly string[]): Promise<number> {
   const options = filter ? [`--filter=${filter}`] : [];
   // Tests here mostly wait: there is a processor left for a machine beside them.
   const run = testHere(here, options);
-  const { passed, failed, skipped, names } = sum(
+  const { passed, failed, skipped, names, errors } = sum(
     await Promise.all([
       run,
       testInVms(virtual, options, here.length > 0 ? run : undefined),
@@ -169,6 +182,7 @@ async function main(args: readonly string[]): Promise<number> {
     say("CI must skip none");
     ok = false;
   }
+  for (const why of errors) say(`${why}\n`);
   for (const name of names) say(`failed: ${name}`);
   say(`${passed} passed, ${failed} failed, ${skipped} skipped`);
   return ok ? 0 : 1;
