@@ -70,18 +70,17 @@ async function lackingHere(
       ["use a type that can have more: -t ssh-gso"],
     );
   }
-  for (const check of plugin.checks(options)) {
-    if (
-      check.late && skipLate ||
-      await check.passes((argv, how) => runner.query(argv, how))
-    ) continue;
-    return new UnfitError(
-      ExitCode.missingProgram,
-      `"${plugin.type}" needs ${check.name}`,
-      [check.hint],
-    );
-  }
-  return undefined;
+  const checks = plugin.checks(options)
+    .filter(({ late = false }) => !(late && skipLate));
+  const passed = await Promise.all(
+    checks.map((check) => check.passes((argv, how) => runner.query(argv, how))),
+  );
+  const lacking = checks.find((_, index) => !passed[index]);
+  return lacking && new UnfitError(
+    ExitCode.missingProgram,
+    `"${plugin.type}" needs ${lacking.name}`,
+    [lacking.hint],
+  );
 }
 
 /** Whether the tunnel is to carry IPv6, on a machine that has it or not. */

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { adopt, type Asked, isFor } from "./adopt.ts";
+import { type Asked, isFor } from "./asked.ts";
 import { formatRoute, type Prefix, type Route } from "./address.ts";
 import {
   type Chooser,
@@ -34,9 +34,10 @@ import {
   type RoutingTable,
   SHOW_ROUTES,
 } from "./routing_table.ts";
+import type { SshConfig } from "./ssh.ts";
 import { sshConfig } from "./ssh_config.ts";
 import { type Ipv6Mode, STATE_VERSION } from "./state.ts";
-import { bringUp, type UpRequest } from "./up.ts";
+import type { UpRequest } from "./up.ts";
 import { findUser, type User } from "./user.ts";
 
 /** What the user wants. */
@@ -86,20 +87,20 @@ async function survey(
   user: User | undefined,
   { runner, log }: Environment,
 ) {
-  const { host, sshArgs, firstHop, routes, dns } = request;
-  const [me, config, hop, names] = await Promise.all([
+  const { firstHop, routes, dns } = request;
+  const [me, hop, names] = await Promise.all([
     self(runner, SHOW_ROUTES),
-    sshConfig(host, sshArgs, user, runner),
     firstHop === undefined
       ? undefined
       : resolveFirstHop(firstHop, user, runner),
     dns !== undefined || routes.includes("default")
       ? surveyNames(dns, runner)
       : undefined,
+    import("./up.ts"), // loaded meanwhile, which takes 4 ms
   ]);
   const routing = parseRoutingTable(me.stdout);
   checkRoutes(routes, request.exclude, routing, log);
-  return { me, routing, config, hop, names };
+  return { me, routing, hop, names };
 }
 
 /**
@@ -112,7 +113,7 @@ export async function connect(
   request: ConnectRequest,
   env: Environment,
 ): Promise<Connected> {
-  const { runner, dir, log, signal } = env;
+  const { runner, log } = env;
   if (request.fallback) {
     log.warn(
       "while the tunnel is down, its traffic goes out in clear, as " +
@@ -121,6 +122,23 @@ export async function connect(
   }
   if (!runner.dry) log.step?.("looking at this machine");
   const user = await findUser(request.sshUser, env.caller, runner);
+  // The slowest of all that is asked, beside the others.
+  const config = sshConfig(request.host, request.sshArgs, user, runner);
+  config.catch(() => {}); // who awaits it is told
+  try {
+    return await connectAs(user, request, config, env);
+  } finally {
+    await Promise.allSettled([config]);
+  }
+}
+
+async function connectAs(
+  user: User | undefined,
+  request: ConnectRequest,
+  config: Promise<SshConfig>,
+  env: Environment,
+): Promise<Connected> {
+  const { runner, dir, log, signal } = env;
   const types = await candidates(request, user, env);
   const auto = request.type === AUTO;
   const unfit = auto ? undefined : types[0]?.unfit;
@@ -150,10 +168,13 @@ export async function connect(
       ...[dir, runner, log] as const,
       (state) => types.some((one) => isFor(state, askedFor(one), request)),
     );
-    if (dead !== undefined) return await adopt(dead, request.foreground, env);
+    if (dead !== undefined) {
+      const { adopt } = await import("./adopt.ts");
+      return await adopt(dead, request.foreground, env);
+    }
   }
   const found = await survey(request, user, env);
-  const { me, routing, config, hop } = found;
+  const { me, routing, hop } = found;
   const names = found.names && planNames(request, found.names, routing, log);
   const networks = request.routes.filter((route) => route !== "default");
   const choose: Chooser = (reserved) =>
@@ -172,8 +193,8 @@ export async function connect(
       ...(hop === undefined ? {} : { firstHop: hop }),
       ...(names === undefined ? {} : { names }),
     };
-    return make(tunnel, routing, choose, env, {
-      ...{ plugin: type.plugin, parts, config, aes: me.aes },
+    return make(tunnel, routing, choose, env, config, {
+      ...{ plugin: type.plugin, parts, aes: me.aes },
       batch: request.batch ?? false,
       after: request.foreground ? undefined : env.program,
     });
@@ -194,10 +215,8 @@ async function make(
   routing: RoutingTable,
   choose: Chooser,
   env: Environment,
-  request: Pick<
-    UpRequest,
-    "plugin" | "parts" | "config" | "aes" | "batch" | "after"
-  >,
+  config: Promise<SshConfig>,
+  request: Pick<UpRequest, "plugin" | "parts" | "aes" | "batch" | "after">,
 ): Promise<Connected> {
   const { runner, dir, log, signal } = env;
   const { device: prefix } = request.plugin;
@@ -210,10 +229,11 @@ async function make(
     if (options?.tidy) await dir.tidy();
   };
   try {
+    const { bringUp } = await import("./up.ts");
     const keeper = await bringUp({
       ...request,
       ...{ journal, pairs, runner, log, signal, verbose: env.verbose },
-      ...{ resume: false, knownAddress: false },
+      ...{ config: await config, resume: false, knownAddress: false },
     });
     await journal.update({
       phase: "up",

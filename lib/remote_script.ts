@@ -103,7 +103,9 @@ token=$1 mtu=$2 resume=$3 local6=$5 peer6=$6
 [ "$4" = quiet ] || { PS4='+ server: '; set -x; }
 pairs=$7
 shift 7
-index= changed= changed6= ready= begun= parts= undo_parts=
+index= changed= changed6= ready= begun= parts= undo_parts= given=
+nl='
+'
 
 say() { printf '\\n%s %s\\n' "$token" "$*" >&2; }
 fail() { say "error=$*"; exit 1; }
@@ -130,59 +132,71 @@ undo() {
 trap '{ undo; } 2>/dev/null' EXIT
 trap '{ exit 1; } 2>/dev/null' HUP INT TERM PIPE
 
-# What ip shows; again, a few times, where that changed while it looked.
+# Sets $lines to what ip shows of a family, as the lines behind that ask; again,
+# a few times, where it changed while ip looked.
 look() {
+  family=$1 lines=
+  shift
   for try in 1 2 3 4 5; do
-    shown=$(ip "$@" 2>&1) && status=0 || status=$?
+    shown=$(printf '%s\\n' "$@" | ip "$family" -o -batch - 2>&1) &&
+      status=0 || status=$?
     case $shown in *"Dump was interrupted"*) ;; *) break ;; esac
   done
   [ $status = 0 ] || { printf '%s\\n' "$shown" >&2; return $status; }
-  printf '%s\\n' "$shown" | while IFS= read -r line; do
+  IFS=$nl
+  for line in $shown; do
     case $line in
-      '' | "Dump was interrupted"* | Warning:* | Error:*) ;;
-      *) printf '%s\\n' "$line" ;;
+      "Dump was interrupted"* | Warning:* | Error:*) ;;
+      *) lines=$lines\${lines:+$nl}$line ;;
     esac
   done
+  unset IFS
 }
 taken() {
-  {
-    look -4 route show table all match "$1" || echo failed &
-    look -4 route show table all match "$2" || echo failed
-    wait
-  } | while read -r type prefix _; do
-    case $type in default | 0.0.0.0/1 | 128.0.0.0/1) continue ;; esac
-    case $prefix in default) continue ;; esac
-    case $type in *.*) echo "$type" ;; *) echo "\${prefix:-$type}" ;; esac
+  by=failed
+  look -4 "route show table all match $1" "route show table all match $2" ||
+    return 0
+  by=
+  IFS=$nl
+  for line in $lines; do
+    unset IFS
+    set -- $line
+    case $1 in default | 0.0.0.0/1 | 128.0.0.0/1) continue ;; esac
+    case \${2-} in default) continue ;; esac
+    case $1 in *.*) by=$1 ;; *) by=\${2:-$1} ;; esac
     break
   done
+  unset IFS
 }
 release() {
-  look -o address show to "$1" | while read -r _ old _ mine _ theirs _; do
-    [ "$mine $theirs" = "$1 $2/$3" ] || continue
-    ip address delete "$1" peer "$2" dev "$old" && ip link set dev "$old" down
+  look "$1" "address show to $2" || return 0
+  printf '%s\\n' "$lines" | while read -r _ old _ mine _ theirs _; do
+    [ "$mine $theirs" = "$2 $3" ] || continue
+    ip address delete "$2" peer "\${3%/*}" dev "$old" &&
+      ip link set dev "$old" down
   done
 }
 address() {
   by=
   for pair in $pairs; do
     peer=\${pair%:*} local=\${pair#*:}
-    [ "$resume" = new ] || release "$local" "$peer" 32
-    by=$(taken "$local" "$peer")
+    [ "$resume" = new ] || release -4 "$local" "$peer/32"
+    taken "$local" "$peer"
     [ -n "$by" ] || return 0
   done
   fail address "$local" "$peer" $by
 }
+# One ip for all: on a small server, each takes longer than what it does.
 up() {
-  why=$({
-    ip address add "$local" peer "$peer" dev "$device" &&
-    ip link set dev "$device" mtu "$mtu" up
-  } 2>&1) || fail ip $why
+  given=$(printf '%s\\n' "address add $local peer $peer dev $device" \\
+    "link set dev $device mtu $mtu up" "address show to $local" |
+    ip -4 -o -batch - 2>&1) || fail ip \${given%Command failed*}
 }
 
 # What IPv6 the tunnel can have: one end of a pair, and a way out for more.
 up6() {
   [ -n "$local6" ] || return 0
-  [ "$resume" = new ] || release "$local6" "$peer6" 128
+  [ "$resume" = new ] || release -6 "$local6" "$peer6/128"
   way6=$(ip -6 route get 2000:: 2>/dev/null) || way6=
   changed6=yes
   ip address add "$local6" peer "$peer6" dev "$1" nodad 2>/dev/null || return 0
@@ -195,10 +209,9 @@ up6() {
 
 report() {
   # Another session may have been given them at the same moment.
-  case $(look -4 -o address show to "$local") in
-    *"
-"*) fail address "$local" "$peer" "$local" ;;
-  esac
+  lines=$given
+  case $lines in "" | *"$nl"*) look -4 "address show to $local" ;; esac
+  case $lines in *"$nl"*) fail address "$local" "$peer" "$local" ;; esac
   for part in $parts; do "$part" "$1"; done
   read -r is <"/proc/sys/net/ipv4/conf/$1/forwarding"
   say "forwarding=$is"

@@ -15,7 +15,7 @@ type Cut = "SIGINT" | "SIGTERM" | "SIGKILL";
 
 // Most lines of ssh's are alike.
 const SSH_MOMENTS =
-  /^\+ |^debug1: (?:Connecting|SSH2_MSG_KEXINIT sent|Requesting tun|sys_tun_open|Entering|ssh_tun_confirm|pledge: fork)|^Authenticated|^(?! ).*(?:ip address|ip link|undo EXIT|say)/;
+  /^\+ |^debug1: (?:Connecting|SSH2_MSG_KEXINIT sent|Requesting tun|sys_tun_open|Entering|ssh_tun_confirm|pledge: fork)|^Authenticated|^(?! ).*(?:ip -4|address add|link set|undo EXIT|say)/;
 const PPP_MOMENTS =
   /^\+ (?!server)|^pppd: (?:Using|Connect|local)|^Authenticated/;
 

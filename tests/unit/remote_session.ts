@@ -75,7 +75,17 @@ export async function withSession(
   use: (session: Session) => Promise<void>,
 ): Promise<void> {
   await withDir(async (dir) => {
-    const ip = `#!/bin/sh\necho "$*" >>${dir}/log\n${options.ip ?? ""}\n`;
+    // Of a batch, each line by itself; the first that fails ends it (ip(8)).
+    const ip = `#!/bin/sh
+words=$*
+case $words in *" -batch -")
+  while read -r line; do "$0" \${words%-batch -} $line || {
+    status=$?; echo "Command failed -:1" >&2; exit $status; }
+  done
+  exit ;;
+esac
+echo "$*" >>${dir}/log
+${options.ip ?? ""}\n`;
     await Deno.mkdir(`${dir}/bin`);
     if (options.hasIp ?? true) {
       await Deno.writeTextFile(`${dir}/bin/ip`, ip, { mode: 0o755 });
@@ -181,9 +191,10 @@ export function scriptTest(
   }
 }
 
-const SHOW = /^-4 (?:route show table all match|-o address show to) /;
+const SHOW = /^-4 -o (?:route show table all match|address show to) /;
 
-/** The words of each `ip` that did not only look. */
+/** The words of each `ip` that did not only look, without those of a batch. */
 export function changes(session: Session): string[] {
-  return session.log().filter((line) => !SHOW.test(line)).sort();
+  return session.log().filter((line) => !SHOW.test(line))
+    .map((line) => line.replace(/^-4 -o /, "")).sort();
 }

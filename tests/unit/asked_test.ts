@@ -1,5 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
-import { type Asked, isFor } from "../../lib/adopt.ts";
+import { type Asked, isFor } from "../../lib/asked.ts";
 import { parsePairRequest } from "../../lib/pair.ts";
 import type { TunnelState } from "../../lib/state.ts";
 import { STATE } from "./sample_state.ts";
