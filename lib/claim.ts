@@ -168,22 +168,30 @@ interface Idle {
   readonly state: TunnelState | undefined;
 }
 
+/** What {@linkcode recover} found. */
+export interface Recovered {
+  /** The first that the caller takes over, with its lock. */
+  readonly dead?: Claim;
+  /** Whether something was undone, and this machine is not what it was. */
+  readonly undid: boolean;
+}
+
 /**
  * Undoes what died while it was connecting, and removes stray files. A tunnel
  * that was up and has died holds its routes closed, until somebody says that
  * they may open; one that somebody is at work on, or that is up, is left alone.
  *
  * @param wanted Whether the caller takes a tunnel over that has died.
- * @returns The first that it does, with its lock.
  */
 export async function recover(
   dir: StateDir,
   runner: Runner,
   log: Log,
   wanted?: (state: TunnelState) => boolean,
-): Promise<Claim | undefined> {
+): Promise<Recovered> {
   const idle: Idle[] = [];
-  let found: Claim | undefined;
+  let dead: Claim | undefined;
+  let undid = false;
   let done = false;
   try {
     for (const device of await dir.files()) {
@@ -197,8 +205,8 @@ export async function recover(
       const { device, state } = one;
       if (keepers(one).some(({ pid }) => running.has(pid))) continue;
       if (state !== undefined && state.phase !== "connecting") {
-        if (found === undefined && wanted?.(state)) {
-          found = { journal: new Journal(dir, state), lock: one.lock };
+        if (dead === undefined && wanted?.(state)) {
+          dead = { journal: new Journal(dir, state), lock: one.lock };
           continue;
         }
         log.warn(
@@ -209,14 +217,15 @@ export async function recover(
       }
       await dir.discard(device, state, runner);
       if (state !== undefined) {
+        undid = true;
         log.warn(`undid what a dead run of pvpn had left of "${device}"`);
       }
     }
     done = true;
-    return found;
+    return { ...(dead === undefined ? {} : { dead }), undid };
   } finally {
     for (const { lock } of idle) {
-      if (!done || lock !== found?.lock) await lock.release();
+      if (!done || lock !== dead?.lock) await lock.release();
     }
   }
 }

@@ -14,6 +14,7 @@ import {
 } from "./claim.ts";
 import { firstThatFits } from "./auto.ts";
 import { type Candidate, candidates, carriesIpv6 } from "./candidate.ts";
+import type { Runner } from "./command.ts";
 import { type Connected, type Environment, rollBack } from "./environment.ts";
 import { dnsState, planNames, surveyNames } from "./dns_plan.ts";
 import type { DnsRequest } from "./dns_request.ts";
@@ -83,11 +84,10 @@ export interface ConnectRequest {
 
 /** What is found out before the first change, all at once. */
 async function survey(
-  request: ConnectRequest,
+  { firstHop, routes, dns }: ConnectRequest,
   user: User | undefined,
-  { runner, log }: Environment,
+  runner: Runner,
 ) {
-  const { firstHop, routes, dns } = request;
   const [me, hop, names] = await Promise.all([
     self(runner, SHOW_ROUTES),
     firstHop === undefined
@@ -98,10 +98,9 @@ async function survey(
       : undefined,
     import("./up.ts"), // loaded meanwhile, which takes 4 ms
   ]);
-  const routing = parseRoutingTable(me.stdout);
-  checkRoutes(routes, request.exclude, routing, log);
-  return { me, routing, hop, names };
+  return { me, hop, names, routing: parseRoutingTable(me.stdout) };
 }
+type Survey = Awaited<ReturnType<typeof survey>>;
 
 /**
  * Connects, and leaves the tunnel to the keeper or, in the foreground, to the
@@ -122,22 +121,25 @@ export async function connect(
   }
   if (!runner.dry) log.step?.("looking at this machine");
   const user = await findUser(request.sshUser, env.caller, runner);
-  // The slowest of all that is asked, beside the others.
+  // Beside the checks of the types, since ssh takes the longest of all.
   const config = sshConfig(request.host, request.sshArgs, user, runner);
-  config.catch(() => {}); // who awaits it is told
+  const seen = survey(request, user, runner);
+  for (const asked of [config, seen]) asked.catch(() => {}); // who awaits is told
   try {
-    return await connectAs(user, request, config, env);
+    return await connectAs(user, request, { config, seen }, env);
   } finally {
-    await Promise.allSettled([config]);
+    await Promise.allSettled([config, seen]);
   }
 }
 
 async function connectAs(
   user: User | undefined,
   request: ConnectRequest,
-  config: Promise<SshConfig>,
+  asked: { config: Promise<SshConfig>; seen: Promise<Survey> },
   env: Environment,
 ): Promise<Connected> {
+  const { config } = asked;
+  let { seen } = asked;
   const { runner, dir, log, signal } = env;
   const types = await candidates(request, user, env);
   const auto = request.type === AUTO;
@@ -164,7 +166,7 @@ async function connectAs(
     ...(file === undefined ? {} : { plugin: file }),
   });
   if (!runner.dry) {
-    const dead = await recover(
+    const { dead, undid } = await recover(
       ...[dir, runner, log] as const,
       (state) => types.some((one) => isFor(state, askedFor(one), request)),
     );
@@ -172,10 +174,11 @@ async function connectAs(
       const { adopt } = await import("./adopt.ts");
       return await adopt(dead, request.foreground, env);
     }
+    if (undid) seen = survey(request, user, runner);
   }
-  const found = await survey(request, user, env);
-  const { me, routing, hop } = found;
-  const names = found.names && planNames(request, found.names, routing, log);
+  const { me, routing, hop, names: owners } = await seen;
+  checkRoutes(request.routes, request.exclude, routing, log);
+  const names = owners && planNames(request, owners, routing, log);
   const networks = request.routes.filter((route) => route !== "default");
   const choose: Chooser = (reserved) =>
     candidatePairs(request.pair, routing.taken, [...networks, ...reserved]);

@@ -20,24 +20,26 @@ const SOURCE = String.raw`
 # whether it is new, and the ssh that leads to the other pump, of so many words,
 # and the one that leads further pumps to theirs.
 use strict;
-use warnings;
-use Config;
-use Fcntl;
 
-my ($device, $addresses, $parallel, $state, $words, @ssh) = @ARGV;
-my $is_client = @ssh;
-my @beside = splice @ssh, $words || 0;
-my $makes = $device =~ /%d/;
-my $fresh = $makes || $is_client && $state eq "new";
+my ($device, $addresses, $parallel, $state, $words, @ssh);
+my ($is_client, $makes, $fresh, @beside);
 my $told;                   # by a further pump, how it goes
-
-my ($in, $out, $ssh) = (\*STDIN, \*STDOUT);  # pipes to the other pump
+my ($in, $out, $ssh);       # pipes to the other pump
 my $tun;                    # the device, or a queue of it
+my $report;                 # to whom it is said how it goes
+
+# The client starts ssh before perl has read the rest, which takes it 8 ms.
+BEGIN {
+  ($device, $addresses, $parallel, $state, $words, @ssh) = @ARGV;
+  $is_client = @ssh;
+  @beside = splice @ssh, $words || 0;
+  $makes = $device =~ /%d/;
+  $fresh = $makes || $is_client && $state eq "new";
+  ($in, $out, $report) = (\*STDIN, \*STDOUT, \*STDERR);
+}
 
 # --- What there is to say: on the server, to the script that runs this. ---
 
-my $report = \*STDERR;
-unless ($is_client) { open $report, ">&=", 3 or die "descriptor 3: $!\n" }
 # ssh writes to the same pipe, and not in whole lines.
 sub report { syswrite $report, ($is_client ? "\npump: " : "") . "@_\n" }
 
@@ -64,6 +66,44 @@ sub finish {
   wait_for_ssh();
   exit($? & 127 ? 128 + ($? & 127) : $? >> 8);
 }
+
+# --- The other pump: pipes of ssh, or what sshd gave. ---
+
+sub start_ssh {
+  my @argv = @_;
+  ($in, $out) = ();
+  pipe $in, my $theirs or fail("pipe: $!");
+  pipe my $ours, $out or fail("pipe: $!");
+  $ssh = fork;
+  fail("fork: $!") unless defined $ssh;
+  return if $ssh;
+  open STDIN, "<&", $ours and open STDOUT, ">&", $theirs and exec @argv;
+  fail("cannot run $argv[0]: $!");
+}
+
+BEGIN {
+  $SIG{PIPE} = "IGNORE";
+  start_ssh(@ssh) if $is_client;
+}
+my $read;                   # whether perl could read it all
+END { local $?; wait_for_ssh() if $ssh && !$read && kill TERM => $ssh }
+
+use Config;
+use Fcntl;
+
+my $PIPE = 1 << 20;         # with less, ssh is woken too often
+my $F_SETPIPE_SZ = 1031;
+
+sub prepare {
+  my ($pipe) = @_;
+  binmode $pipe;
+  fcntl $pipe, $F_SETPIPE_SZ, $PIPE;    # a wish; it may be a socket
+  # Two ends that wait to write would wait for ever.
+  fcntl $pipe, F_SETFL, O_NONBLOCK | fcntl $pipe, F_GETFL, 0
+    or fail("fcntl: $!");
+}
+
+sub only { my $bits = ""; vec($bits, fileno $_, 1) = 1 for @_; return $bits }
 
 # --- The device: linux/if_tun.h. ---
 
@@ -98,34 +138,6 @@ sub attach {
     unless $shown =~ / numqueues 1 numdisabled 0 /;
   return $queue;
 }
-
-# --- The other pump: pipes of ssh, or what sshd gave. ---
-
-my $PIPE = 1 << 20;         # with less, ssh is woken too often
-my $F_SETPIPE_SZ = 1031;
-
-sub start_ssh {
-  my @argv = @_;
-  ($in, $out) = ();
-  pipe $in, my $theirs or fail("pipe: $!");
-  pipe my $ours, $out or fail("pipe: $!");
-  $ssh = fork;
-  fail("fork: $!") unless defined $ssh;
-  return if $ssh;
-  open STDIN, "<&", $ours and open STDOUT, ">&", $theirs and exec @argv;
-  fail("cannot run $argv[0]: $!");
-}
-
-sub prepare {
-  my ($pipe) = @_;
-  binmode $pipe;
-  fcntl $pipe, $F_SETPIPE_SZ, $PIPE;    # a wish; it may be a socket
-  # Two ends that wait to write would wait for ever.
-  fcntl $pipe, F_SETFL, O_NONBLOCK | fcntl $pipe, F_GETFL, 0
-    or fail("fcntl: $!");
-}
-
-sub only { my $bits = ""; vec($bits, fileno $_, 1) = 1 for @_; return $bits }
 
 ${PACKETS}
 # --- Frames: 4 bytes of length, then the header and the packet. ---
@@ -260,9 +272,9 @@ sub pump {
   }
 }
 
-$SIG{PIPE} = "IGNORE";
+$read = 1;
+$is_client || open $report, ">&=", 3 or die "descriptor 3: $!\n";
 $tun = attach();
-start_ssh(@ssh) if $is_client;
 report("device", $device) if $makes;
 ask() unless $is_client;
 $0 = "pvpn-pump $device";

@@ -34,7 +34,7 @@ shared=
 command -v perl >/dev/null 2>&1 || fail perl
 exec 4>&1
 [ "$2" = 1 ] || shared=\${1%"%d"}0
-perl -e '${PUMP}' "$1" "$peer\${peer6:+,$peer6}" "$2" 3>&1 >&4 4>&- |
+perl -we '${PUMP}' "$1" "$peer\${peer6:+,$peer6}" "$2" 3>&1 >&4 4>&- |
   while read -r what text; do
     case $what in
       device)
@@ -72,7 +72,7 @@ clients=$(echo "$shown" | {
   echo "\${list#,}"
 })
 [ -n "$clients" ] || { echo "$2 has no addresses: $shown" >&2; exit 1; }
-exec perl -e "$1" "$2" "$clients" "$3" 3>&2`.trim();
+exec perl -we "$1" "$2" "$clients" "$3" 3>&2`.trim();
 
 /**
  * The start of a device's name: 40 random bits, so that no other machine, and
@@ -159,7 +159,7 @@ export const sshGso: TunnelPlugin = {
       .map((pair) => formatAddress(pair.local));
     const state = resume ? "old" : "new";
     const words = [device, local.join(), count, state, String(ssh.length)];
-    const argv = ["perl", "-e", PUMP, ...words, ...ssh, ...beside];
+    const argv = ["perl", "-we", PUMP, ...words, ...ssh, ...beside];
     const remote = await context.carry(argv, {
       prepared: made,
       until: (line) => {

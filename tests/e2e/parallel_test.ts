@@ -239,7 +239,7 @@ test("who has a queue of a new device is noticed, even of one put aside", async 
     const reader = child.stdout.getReader();
     assertEquals((await reader.read()).done, false);
     reader.releaseLock();
-    const { code, stderr } = await client.run(["perl", "-e", ...attach]);
+    const { code, stderr } = await client.run(["perl", "-we", ...attach]);
     assertEquals([code, stderr.trim()], [
       1,
       "pump: error somebody else has attached to tun7",
@@ -248,7 +248,7 @@ test("who has a queue of a new device is noticed, even of one put aside", async 
     await child.output();
   }
   // Nobody but ssh, which ends at once.
-  assertEquals((await client.run(["perl", "-e", ...attach])).stderr, "");
+  assertEquals((await client.run(["perl", "-we", ...attach])).stderr, "");
   await client.ok(["ip", "tuntap", "delete", ...device]);
 });
 

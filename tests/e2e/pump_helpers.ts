@@ -21,7 +21,7 @@ keeper=/tmp/keeper.$$
 mkfifo "$keeper"
 exec 5<&0 6>&1 0<>"$keeper" >/dev/null
 rm "$keeper"
-exec perl -e "$0" "$@"`;
+exec perl -we "$0" "$@"`;
 
 /** A pump that runs, and the other end of it. */
 export class Peer implements AsyncDisposable {
@@ -57,7 +57,7 @@ export class Peer implements AsyncDisposable {
 
   /** A server's pump, with a device that has addresses. */
   static async server({ server }: Lab): Promise<Peer> {
-    const script = 'exec perl -e "$0" "$@" 3>&2';
+    const script = 'exec perl -we "$0" "$@" 3>&2';
     const child = server.spawn(
       ["sh", "-c", script, PUMP, "tun%d", `${CLIENT},${CLIENT6}`, "1"],
       { stdin: "piped" },

@@ -15,7 +15,7 @@ Deno.test({
   name: "the pump compiles without a warning",
   ignore: perl === undefined,
   async fn() {
-    const { stderr } = await system.query(["perl", "-wce", PUMP]);
+    const { stderr } = await system.query(["perl", "-wce", PUMP, "tun%d"]);
     assertEquals(stderr, "-e syntax OK\n");
   },
 });
@@ -29,9 +29,31 @@ Deno.test({
   name: "the pump needs no module that is not in perl-base",
   ignore: status !== 0,
   async fn() {
-    const { stderr } = await system.query(["perl", "-ce", BASE + PUMP]);
+    const { stderr } = await system.query([
+      "perl",
+      "-ce",
+      BASE + PUMP,
+      "tun%d",
+    ]);
     assertEquals(stderr, "-e syntax OK\n");
     // What could be loaded later than that.
     assertFalse(/\b(?:require|do) /.test(PUMP));
+  },
+});
+
+Deno.test({
+  name: "a pump that perl cannot read leaves no ssh",
+  ignore: perl === undefined,
+  async fn() {
+    const broken = `BEGIN { unshift @INC, sub {
+      die "no Fcntl\\n" if $_[1] eq "Fcntl.pm"; return } }`;
+    const ssh = ["perl", "-e"];
+    ssh.push("$SIG{TERM} = sub { exit 255 }; sleep 30; warn qq(outlived)");
+    const args = ["tun0", "10.9.9.1", "1", "new", String(ssh.length), ...ssh];
+    const argv = ["perl", "-we", broken + PUMP, ...args];
+    const { status, stderr } = await system.query(argv, { anyStatus: true });
+    assert(status !== 0);
+    assert(stderr.startsWith("no Fcntl\n"), stderr);
+    assertFalse(stderr.includes("outlived"));
   },
 });

@@ -136,7 +136,7 @@ Deno.test("recover() hands a dead tunnel, with its lock, to who wants it", () =>
     const [first, second, third] = await dir.devices();
     const warned: string[] = [];
     const warn = (text: string) => void warned.push(text);
-    const found = await withRunner(
+    const { dead: found, undid } = await withRunner(
       [],
       (runner) =>
         recover(
@@ -144,6 +144,7 @@ Deno.test("recover() hands a dead tunnel, with its lock, to who wants it", () =>
           ({ device }) => device !== first,
         ),
     );
+    assertEquals(undid, false);
     assertEquals(found?.journal.state.device, second);
     assertEquals(warned.map((text) => /"(\w+)"/.exec(text)?.[1]), [
       first,
@@ -166,10 +167,8 @@ Deno.test("recover() hands nothing over that is up, connecting or worked on", ()
         { ...TUNNEL, phase: "reconnecting" },
         ...[PREFIX, FREE, dir, PAIRS] as const,
       );
-      assertEquals(
-        await recover(dir, system, silentLog, () => true),
-        undefined,
-      );
+      const { dead, undid } = await recover(dir, system, silentLog, () => true);
+      assertEquals([dead, undid], [undefined, true]);
       await lock.release();
     })
   ));

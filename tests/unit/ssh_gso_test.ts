@@ -55,7 +55,7 @@ async function open(
 const carried = (addresses: string, state: "new" | "old") => [
   "carry",
   [
-    ...["perl", "-e", PUMP, "tun12", addresses, "1", state, "4"],
+    ...["perl", "-we", PUMP, "tun12", addresses, "1", state, "4"],
     ...["ssh", "--", "h", "command"],
   ],
 ];
