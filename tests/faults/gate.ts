@@ -39,6 +39,17 @@ export function parseStep(text: string): Step {
 /** Where a node finds programs: those of tests/lab/node.ts. */
 const FOLDERS = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin"];
 
+// Each is looked at again when it is killed: what pvpn has just forked is
+// called pvpn, too, and a moment later is another program, such as a keeper,
+// whose death would be another fault.
+const KILL_SCRIPT = `
+for comm in /proc/[0-9]*/comm; do
+  pid=\${comm%/comm}
+  read -r name 2>/dev/null <"$comm" || continue
+  [ "$name" != "$1" ] || kill -KILL "\${pid##*/}" || [ ! -e "$comm" ] || exit
+done
+`;
+
 /** The gate of a lab. */
 export class Gate {
   readonly #dir: string;
@@ -111,10 +122,7 @@ export class Gate {
 
   /** Kills processes of the client that are called so, with SIGKILL. */
   async kill(name: string): Promise<void> {
-    const { client } = this.#lab;
-    for (const { comm, pid } of await client.processes()) {
-      if (comm === name) await client.kill(pid, "SIGKILL");
-    }
+    await this.#lab.client.ok(["sh", "-c", KILL_SCRIPT, "kill", name]);
   }
 
   /** Whether packets of the client's go out beside a tunnel that has them. */

@@ -178,15 +178,21 @@ Deno.test("query() shows what it runs as it could be pasted", async () => {
 
 Deno.test("start() speaks and listens line by line", async () => {
   using _ = keepAwake();
-  const script = 'read -r l; echo "got $l"; echo "why $l" >&2; cat; echo end';
+  const script =
+    'echo $$; read -r l; echo "got $l"; echo "why $l" >&2; cat; echo end';
   const running = system.start(["sh", "-c", script]);
   await running.write("one\n");
   const lines = running.stdout[Symbol.asyncIterator]();
+  const pid: string = (await within(5, lines.next())).value;
   assertEquals((await within(5, lines.next())).value, "got one");
   await running.release();
   assertEquals((await within(5, lines.next())).value, "end");
   assertEquals((await within(5, lines.next())).done, true);
   assertEquals(await Array.fromAsync(running.stderr), ["why one"]);
+  // Its output ends a little before itself: its end, which only Deno is told
+  // of, is not to fall into another test.
+  const reaped = 'while kill -0 "$1" 2>/dev/null; do sleep 0.01; done';
+  await within(5, system.query(["sh", "-c", reaped, "test", pid]));
 });
 
 Deno.test("DryRunner runs what changes nothing, and prints the rest", async () => {
