@@ -6,12 +6,12 @@ use warnings;
 use POSIX ();
 
 use constant {
-    TRACEME => 0, POKEUSER => 6, CONT => 7, SYSCALL => 24,
-    SETOPTIONS => 0x4200, GETEVENTMSG => 0x4201, GET_SYSCALL_INFO => 0x420e,
+    POKEUSER => 6, CONT => 7, SYSCALL => 24, GETEVENTMSG => 0x4201,
+    SEIZE => 0x4206, LISTEN => 0x4208, GET_SYSCALL_INFO => 0x420e,
     # Tell of system calls, fork, vfork, clone and exec.
     OPTIONS => 1 | 2 | 4 | 8 | 16,
-    CLONE_EVENT => 3, EXEC_EVENT => 4,
-    WALL => 0x40000000, TRAP => 5, STOP => 19, KILL => 9,
+    CLONE_EVENT => 3, EXEC_EVENT => 4, STOP_EVENT => 128,
+    WALL => 0x40000000, TRAP => 5, KILL => 9,
     ORIG_RAX => 15 * 8, RAX => 10 * 8,
 };
 
@@ -46,18 +46,22 @@ if (fork // die) {
     exit $status >> 8;
 }
 close $ended;
+pipe my $seized, my $seize or die;
 my $main = fork // die;
 if ($main == 0) {
-    close $end;
-    ptrace(TRACEME, 0, 0, 0);
-    kill STOP, $$;
+    close $_ for $end, $seize;
+    readline $seized;
+    close $seized;
     exec @argv or POSIX::_exit(127);
 }
+# With PTRACE_TRACEME nothing could be left stopped that pvpn stops.
+ptrace(SEIZE, $main, 0, OPTIONS) == 0 or die "PTRACE_SEIZE: $!";
+close $_ for $seized, $seize;
 open STDIN, '<', '/dev/null';
 open STDOUT, '>', '/dev/null';
 open STDERR, '>', "$gate/trace.log";
 
-my (%ours, %left, %seen, %count);
+my (%ours, %left, %count);
 
 sub is_pvpn {
     my ($pid) = @_;
@@ -125,15 +129,13 @@ while ((my $pid = syscall 61, -1, my $word = "\0" x 4, WALL, 0) > 0) {
     my $status = unpack 'i', $word;
     if (($status & 0xff) != 0x7f) {
         delete $ours{$pid};
-        delete $seen{$pid};
         if ($pid == $main) { print $end $status; close $end }
         next;
     }
     my ($signal, $event) = ($status >> 8 & 0xff, $status >> 16);
-    my $deliver = 0;
-    if (!$seen{$pid}++) {
-        ptrace(SETOPTIONS, $pid, 0, OPTIONS) if $pid == $main;
-        $deliver = $signal if $signal != STOP;
+    my ($deliver, $stopped) = (0, 0);
+    if ($event == STOP_EVENT) {
+        $stopped = $signal != TRAP; # or it is new, or goes on
     } elsif ($event == EXEC_EVENT) {
         $ours{$pid} = is_pvpn($pid);
     } elsif ($event == CLONE_EVENT) {
@@ -145,5 +147,6 @@ while ((my $pid = syscall 61, -1, my $word = "\0" x 4, WALL, 0) > 0) {
     } elsif (!$event) {
         $deliver = $signal;
     }
-    ptrace($ours{$pid} ? SYSCALL : CONT, $pid, 0, $deliver);
+    my $next = $stopped ? LISTEN : $ours{$pid} ? SYSCALL : CONT;
+    ptrace($next, $pid, 0, $deliver);
 }
