@@ -10,21 +10,18 @@ import { type Environment, rollBack } from "./lib/environment.ts";
 import { ExitCode, InterruptedError, PvpnError } from "./lib/errors.ts";
 import { StateDir } from "./lib/journal.ts";
 import { type Log, stderrLog } from "./lib/log.ts";
-import { helpText } from "./lib/help.ts";
 import {
   type Command,
   type CommandLine,
   parseCommandLine,
 } from "./lib/command_line.ts";
 import { notifier } from "./lib/notify.ts";
-import { PluginLoader } from "./lib/plugin_loader.ts";
 import { quoteAll } from "./lib/quote.ts";
-import { Registry } from "./lib/registry.ts";
+import type { Registry } from "./lib/registry.ts";
 import type { Style } from "./lib/table.ts";
 import type { TunnelPlugin } from "./lib/tunnel.ts";
 import { callerOf } from "./lib/user.ts";
 import { VERSION } from "./lib/version.ts";
-import { plugins } from "./plugins/mod.ts";
 
 /** Prints on standard output; false where nobody reads it any more. */
 function print(text: string): boolean {
@@ -83,6 +80,22 @@ function requireRoot(command: Command, args: readonly string[]): void {
   );
 }
 
+/** The tunnel types, which only some actions need: loading them takes 4 ms. */
+async function registryOf(
+  more: readonly TunnelPlugin[],
+  log: Log,
+): Promise<Registry> {
+  const { plugins } = await import("./plugins/mod.ts");
+  const { PluginLoader } = await import("./lib/plugin_loader.ts");
+  const { Registry } = await import("./lib/registry.ts");
+  const loader = new PluginLoader(
+    new SystemRunner(log),
+    (url) => import(url),
+    Deno.env.get("PVPN_PLUGINS"),
+  );
+  return new Registry([...plugins, ...more], loader);
+}
+
 /** How what is printed is to look like. */
 function style(): Style {
   const terminal = Deno.stdout.isTerminal();
@@ -121,13 +134,11 @@ async function run(
   more: readonly TunnelPlugin[],
   log: Log,
 ): Promise<ExitCode | void> {
-  const loader = new PluginLoader(
-    new SystemRunner(log),
-    (url) => import(url),
-    Deno.env.get("PVPN_PLUGINS"),
-  );
-  const registry = new Registry([...plugins, ...more], loader);
-  if (command.action === "help") return void print(helpText(registry.plugins));
+  const registry = () => registryOf(more, log);
+  if (command.action === "help") {
+    const { helpText } = await import("./lib/help.ts");
+    return void print(helpText((await registry()).plugins));
+  }
   if (command.action === "version") return void print(`pvpn ${VERSION}\n`);
   requireRoot(command, args);
   const dry = command.action === "connect" && command.dryRun;
@@ -155,7 +166,7 @@ async function run(
   switch (command.action) {
     case "types": {
       const { formatTypes } = await import("./lib/status.ts");
-      return void print(formatTypes(await registry.all()));
+      return void print(formatTypes(await (await registry()).all()));
     }
     case "list": {
       const { showList } = await import("./lib/watch.ts");

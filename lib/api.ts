@@ -65,9 +65,10 @@ function environment(
   signal: AbortSignal,
   types: readonly TunnelPlugin[] = [],
 ): Environment {
+  const registry = new Registry([...plugins, ...types]);
   return {
     ...{ log, signal, runner: new SystemRunner(log), verbose: false },
-    ...{ dir: new StateDir(), registry: new Registry([...plugins, ...types]) },
+    ...{ dir: new StateDir(), registry: () => Promise.resolve(registry) },
     // No keeper reconnects by itself: this process does.
     ...{ program: "", notify: () => Promise.resolve() },
   };

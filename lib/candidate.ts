@@ -37,7 +37,7 @@ export async function candidates(
   user: User | undefined,
   { registry, runner }: Environment,
 ): Promise<readonly Candidate[]> {
-  const choices = await registry.choices(request.type);
+  const choices = await (await registry()).choices(request.type);
   // Where there are others, it is not left to connecting to find out.
   const skipLate = choices.length === 1;
   return await Promise.all(choices.map(async (found) => {

@@ -103,9 +103,10 @@ export async function check(
   env: Environment,
 ): Promise<CheckReport> {
   const { runner } = env;
+  const registry = await env.registry();
   const plugins = request.type === undefined
-    ? env.registry.plugins
-    : (await env.registry.choices(request.type)).map(({ plugin }) => plugin);
+    ? registry.plugins
+    : (await registry.choices(request.type)).map(({ plugin }) => plugin);
   const user = await findUser(request.sshUser, env.caller, runner);
   const options: TunnelOptions = {
     ...{ device: "", mtu: DEFAULT_MTU, ipv6: false, resume: false },

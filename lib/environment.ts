@@ -23,8 +23,8 @@ export interface Environment {
   readonly verbose: boolean;
   /** Where journals are. */
   readonly dir: StateDir;
-  /** The tunnel types. */
-  readonly registry: Registry;
+  /** Gives the tunnel types, which are loaded where somebody asks for them. */
+  readonly registry: () => Promise<Registry>;
   /** The pvpn binary, which keepers run to reconnect. */
   readonly program: string;
   /** Who is asked to end a tunnel that is held; this process without. */

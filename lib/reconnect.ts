@@ -99,7 +99,8 @@ export async function retry(
       );
       await pause(backoff(attempt), signal);
       paused = true;
-      const found = await env.registry.find(state.type, state.plugin);
+      const types = await env.registry();
+      const found = await types.find(state.type, state.plugin);
       const keeper = await bringUp({
         ...{ journal, runner, log, signal },
         plugin: found.plugin,

@@ -26,7 +26,8 @@ const request = (more: Partial<ConnectRequest>) =>
   ) as unknown as ConnectRequest;
 
 function find(plugins: TunnelPlugin[], more: Partial<ConnectRequest>) {
-  const env = { registry: new Registry(plugins), runner: system };
+  const registry = () => Promise.resolve(new Registry(plugins));
+  const env = { registry, runner: system };
   return candidates(request(more), undefined, env as unknown as Environment);
 }
 
