@@ -14,6 +14,7 @@ import {
   type Runner,
 } from "./command.ts";
 import { ExitCode, PvpnError } from "./errors.ts";
+import { PROCESS_SCRIPT, STAYS } from "./process_script.ts";
 
 /** A process, for as long as the machine runs. */
 export interface ProcessId {
@@ -99,103 +100,9 @@ export async function self(
   return { id, aes: aes === "aes", stdout: rest.join("\n") };
 }
 
-// Arguments: what to do, then PID START pairs.
-//   alive  prints the pid of each that is running
-//   tree   prints PID START of each and of all below it, parents first
-//   end    ends each and all below it, and returns when they have gone
-//   stop   the same, but asks only each itself: it ends what is below it
-// What is to end is stopped while it is looked at: it may be about to start
-// another process, which nobody would find when its parent has gone.
-// There is no event for the end of a process that is not one's own child, so
-// `end` looks again, soon at first; after 2 s it no longer asks.
-const PROCESS_SCRIPT = `
-alive() {
-  read -r stat 2>/dev/null <"/proc/$1/stat" || return
-  start=$2
-  set -- \${stat##*") "}
-  [ "$1" != Z ] && [ "\${20}" = "$start" ]
-}
-start_of() {
-  read -r stat 2>/dev/null <"/proc/$1/stat" || return
-  set -- \${stat##*") "}
-  start=\${20}
-}
-children() {
-  list=
-  for task in "/proc/$1/task"/*/children; do
-    line=
-    read -r line 2>/dev/null <"$task"
-    list="$list $line"
-  done
-}
-freeze() {
-  kill -STOP "$1" 2>/dev/null || return
-  looks=0
-  while read -r stat 2>/dev/null <"/proc/$1/stat"; do
-    case \${stat##*") "} in [TtZXx]*) break ;; esac
-    looks=$((looks + 1))
-    [ $looks -lt 500 ] || break # in a call that nothing interrupts
-    [ $looks -lt 20 ] || sleep 0.002
-  done
-}
-tree() {
-  [ "$what$frozen" != end ] || freeze "$1"
-  start_of "$1" && echo "$1 $start"
-  children "$1"
-  for child in $list; do (tree "$child"); done
-}
-what=$1 frozen=
-nl='
-'
-shift
-case $what in
-  end | stop)
-    # What is stopped here would stay so.
-    trap '' HUP INT TERM
-    ids=$nl
-    while [ $# -ge 2 ]; do
-      case $ids in
-        *"$nl$1 $2$nl"*) ;; # it is below one before
-        *)
-          if alive "$1" "$2"; then
-            [ $what = stop ] && ids="$ids$1 $2$nl" || ids="$ids$(tree "$1")$nl"
-          fi ;;
-      esac
-      shift 2
-    done
-    frozen=yes
-    set -- $ids
-    while [ $# -ge 2 ]; do
-      ! alive "$1" "$2" || kill -TERM "$1"
-      [ $what = stop ] || kill -CONT "$1" 2>/dev/null
-      shift 2
-    done
-    set -- $ids
-    tries=0
-    while [ $# -ge 2 ]; do
-      if ! alive "$1" "$2"; then shift 2; continue; fi
-      [ $tries -lt 200 ] || tree "$1" | while read -r pid _; do kill -KILL "$pid"; done
-      [ $tries -lt 400 ] || exit 1
-      tries=$((tries + 1))
-      [ $tries -gt 5 ] && sleep 0.01 || sleep 0.002
-    done ;;
-  *)
-    while [ $# -ge 2 ]; do
-      if alive "$1" "$2"; then
-        case $what in
-          alive) echo "$1" ;;
-          tree) tree "$1" ;;
-        esac
-      fi
-      shift 2
-    done ;;
-esac
-exit 0
-`.trim();
-
 function script(what: string, ids: readonly ProcessId[]): string[] {
-  const words = ids.flatMap(({ pid, start }) => [String(pid), start]);
-  return ["sh", "-c", PROCESS_SCRIPT, "pvpn", what, ...words];
+  const words = ids.map(({ pid, start }) => `${pid} ${start}`).join(" ");
+  return ["sh", "-c", PROCESS_SCRIPT, "pvpn", what, words];
 }
 
 /** Prints the pids of those that are running, one a line. */
@@ -229,13 +136,28 @@ export async function treeOf(
  * Ends processes and all below them, and waits until they have gone.
  *
  * @param ids Who; the first is asked to end first.
- * @throws {CommandError} Where one is still there 4 s later.
+ * @param argv What is run when all have been asked to end, so that it has not
+ * to wait for them; they may not care for what it does.
+ * @param input What that reads.
+ * @returns What the command has left.
+ * @throws {CommandError} Where a process is still there 4 s later.
  */
 export async function endProcesses(
   runner: Runner,
   ids: readonly ProcessId[],
-): Promise<void> {
-  await runner.change(script("end", ids));
+  argv: Argv = [],
+  input?: string,
+): Promise<CommandOutput> {
+  const all = [...script("end", ids), ...argv];
+  const output = await runner.change(all, {
+    ...(input === undefined ? {} : { input }),
+    anyStatus: true,
+  });
+  const { status } = output;
+  // A signal may have ended the shell itself.
+  const failed = argv.length === 0 ? status !== 0 : status >= 128;
+  if (failed || status === STAYS) throw new CommandError(all, output);
+  return output;
 }
 
 /**

@@ -108,8 +108,9 @@ export interface UndoFailure {
 }
 
 /**
- * Takes changes back, the last one first. Goes on after a failure; what is
- * already gone is no failure.
+ * Takes changes back, the last one first; rules, routes and processes that
+ * follow each other side by side, since none of these needs another. Goes on
+ * after a failure; what is already gone is no failure.
  *
  * @returns The steps that failed, in the order in which they were recorded.
  */
@@ -117,20 +118,43 @@ export async function undoSteps(
   steps: readonly UndoStep[],
   runner: Runner,
 ): Promise<UndoFailure[]> {
+  const groups = groupsOf(steps);
   const failures: UndoFailure[] = [];
-  for (let end = steps.length; end > 0;) {
-    const group = groupOf(steps[end - 1]!);
-    let start = end - 1;
-    while (start > 0 && groupOf(steps[start - 1]!) === group) start--;
-    failures.unshift(...await undoGroup(steps.slice(start, end), runner));
-    end = start;
+  while (groups.length > 0) {
+    const beside = [groups.pop()!];
+    while (groups.length > 0 && areBeside(groups.at(-1)!, beside.at(-1)!)) {
+      beside.push(groups.pop()!);
+    }
+    const failed = beside.map((group) => undoGroup(group, runner));
+    failures.unshift(...(await Promise.all(failed)).reverse().flat());
   }
   return failures;
 }
 
-/** Steps that follow each other and are of one group are undone at once. */
-function groupOf(step: UndoStep): string {
-  return step.kind === "ip" ? `ip -${step.family}` : step.kind;
+/** Steps that follow each other and are undone by one command. */
+function groupsOf(steps: readonly UndoStep[]): UndoStep[][] {
+  const groups: UndoStep[][] = [];
+  let last: string | undefined;
+  for (const step of steps) {
+    const kind = kindOf(step);
+    // A device goes with those who use it.
+    const same = kind === last || kind === "process" && last === "link";
+    if (same) groups.at(-1)!.push(step);
+    else groups.push([step]);
+    last = kind;
+  }
+  return groups;
+}
+
+function kindOf(step: UndoStep): string {
+  if (step.kind !== "ip") return step.kind;
+  return step.object === "link" ? "link" : `ip -${step.family}`;
+}
+
+const BESIDE: readonly string[] = ["ip -4", "ip -6", "process"];
+
+function areBeside(...groups: readonly UndoStep[][]): boolean {
+  return groups.every((group) => BESIDE.includes(kindOf(group.at(-1)!)));
 }
 
 async function undoGroup(
@@ -139,12 +163,8 @@ async function undoGroup(
 ): Promise<UndoFailure[]> {
   const processes = steps.filter((step) => step.kind === "process");
   if (processes.length > 0) {
-    // In the order in which they were recorded: a keeper that is ended after
-    // what it keeps would start it again.
-    const reason = await failure(() => endProcesses(runner, processes));
-    return reason === undefined
-      ? []
-      : processes.map((step) => ({ step, reason }));
+    const devices = steps.filter((step) => step.kind === "ip");
+    return await endUsers(processes, devices, runner);
   }
   const [first] = steps;
   if (first?.kind === "file") {
@@ -184,17 +204,50 @@ async function failure(
   }
 }
 
+/**
+ * Ends processes, in the order in which they were recorded: a keeper that is
+ * ended after what it keeps would start it again. Deletes the devices that
+ * they use when all have been asked: the kernel takes 15 to 40 ms for one.
+ */
+async function endUsers(
+  processes: readonly ProcessStep[],
+  devices: readonly IpStep[],
+  runner: Runner,
+): Promise<UndoFailure[]> {
+  let failures: UndoFailure[] = [];
+  const reason = await failure(async () => {
+    if (devices.length === 0) return await endProcesses(runner, processes);
+    const last = devices.toReversed();
+    const { argv, input } = deletion(last);
+    const output = await endProcesses(runner, processes, argv, input);
+    failures = failuresOf(last, output).reverse();
+  });
+  if (reason === undefined) return failures;
+  // Nobody knows what has become of the devices.
+  return [...devices, ...processes].map((step) => ({ step, reason }));
+}
+
 async function deleteAll(
   steps: readonly IpStep[],
   runner: Runner,
 ): Promise<UndoFailure[]> {
+  const { argv, input } = deletion(steps);
+  const output = await runner.change(argv, { input, anyStatus: true });
+  return failuresOf(steps, output);
+}
+
+function deletion(steps: readonly IpStep[]) {
   const lines = steps.map(({ object, words }) =>
-    [object, "delete", ...words].join(" ")
+    [object, "delete", ...words].join(" ") + "\n"
   );
-  const output = await runner.change(
-    ["ip", `-${steps[0]!.family}`, "-force", "-batch", "-"],
-    { input: lines.join("\n") + "\n", anyStatus: true },
-  );
+  const argv = ["ip", `-${steps[0]!.family}`, "-force", "-batch", "-"];
+  return { argv, input: lines.join("") };
+}
+
+function failuresOf(
+  steps: readonly IpStep[],
+  output: CommandOutput,
+): UndoFailure[] {
   const errors = batchErrors(output);
   if (output.status >= 128 || output.status !== 0 && errors.length === 0) {
     const reason = output.stderr.trim() || `ip ended with ${output.status}`;

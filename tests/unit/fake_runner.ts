@@ -42,7 +42,7 @@ export function change(
 
 /** Expects `ip -batch`; `lines` are all that it reads. */
 export function batch(
-  argv: readonly string[],
+  argv: Expected["argv"],
   lines: readonly string[],
   output: Expected["output"] = {},
 ): Expected {

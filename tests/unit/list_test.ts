@@ -140,7 +140,7 @@ Deno.test("look() asks the owner where there is one, else the keeper", async () 
 
 /** What a listing runs. */
 const listing = (running: boolean, counters = "tun0 1 2\n", pid = "4712") =>
-  query([...SH, "tun0", "--", ...SH, "alive", pid, /./], {
+  query([...SH, "tun0", "--", ...SH, "alive", new RegExp(`^${pid} `)], {
     stdout: `${counters}\n${running ? `${pid}\n` : ""}`,
   });
 

@@ -1,4 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
+import { existsSync } from "@std/fs";
 import {
   alive,
   endProcesses,
@@ -192,6 +193,24 @@ Deno.test("endProcesses() kills what does not end when it is asked to, or is sto
         },
       ))
   ));
+
+Deno.test("endProcesses() runs a command when all have been asked, and waits for neither alone", () =>
+  withDir(async (dir) => {
+    await system.change(["mkfifo", `${dir}/go`]);
+    // It ends when the command lets it, which has to wait for it then.
+    const script = `trap 'read -r _ <${dir}/go; exit' TERM; echo >${dir}/up; ` +
+      "while :; do sleep 0.1; done";
+    await withProcess(script, async (id) => {
+      await until(() => runs(id.pid) && existsSync(`${dir}/up`));
+      const argv = [
+        "sh",
+        "-c",
+        `read -r word; echo "$word" >${dir}/go; exit 3`,
+      ];
+      const { status } = await endProcesses(bounded, [id], argv, "gone\n");
+      assertEquals([status, runs(id.pid)], [3, false]);
+    });
+  }));
 
 Deno.test("endProcesses() is content with who has ended already", () =>
   withProcess(":", async (id, child) => {

@@ -51,7 +51,7 @@ Deno.test("recover() ends the keeper of a pvpn that died while connecting", () =
     const owner = { pid: 4711, start: "1" };
     const keeper = { kind: "process", pid: 4712, start: "2" } as const;
     await claimed(dir, { phase: "connecting", owner, undo: [RULE, keeper] });
-    const end = ["sh", "-c", /./, "pvpn", "end", "4712", "2"];
+    const end = ["sh", "-c", /./, "pvpn", "end", "4712 2"];
     await withRunner(
       [change(end), UNDONE],
       (runner) => recover(dir, runner, silentLog),
@@ -65,7 +65,7 @@ Deno.test("recover() leaves alone what is up", () =>
       const undo: UndoStep[] = [RULE, { kind: "process", ...id }];
       const { device } = await claimed(dir, { phase: "up", undo });
       const runner = new FakeRunner([
-        query(["sh", "-c", /./, "pvpn", "alive", `${id.pid}`, id.start], {
+        query(["sh", "-c", /./, "pvpn", "alive", `${id.pid} ${id.start}`], {
           stdout: `${id.pid}\n`,
         }),
       ]);

@@ -28,7 +28,7 @@ export const AUTHENTICATED =
 /** Who the keeper says that it is. */
 export const KEEPER = { kind: "process", pid: 4711, start: "99" } as const;
 const STAT = `4711 (sh) S ${"0 ".repeat(18)}99 0`;
-const END = change(["sh", "-c", /^alive\(\)/, "pvpn", "end", "4711", "99"]);
+const END = change(["sh", "-c", /^alive\(\)/, "pvpn", "end", "4711 99"]);
 
 /** A session whose process is played by the test. */
 export class Play {

@@ -6,6 +6,7 @@ import {
   type UndoStep,
   undoSteps,
 } from "../../lib/undo.ts";
+import type { Argv, Runner } from "../../lib/command.ts";
 import { batch, change, withRunner } from "./fake_runner.ts";
 
 const rule = (family: 4 | 6, priority: number): IpStep => ({
@@ -19,7 +20,7 @@ const route: IpStep = {
 const keeper: ProcessStep = { kind: "process", pid: 4711, start: "123456" };
 const IP = (family: 4 | 6) => ["ip", `-${family}`, "-force"];
 const carrier: ProcessStep = { kind: "process", pid: 4712, start: "123457" };
-const END = ["sh", "-c", /^alive\(\)/, "pvpn", "end", "4711", "123456"];
+const END = ["sh", "-c", /^alive\(\)/, "pvpn", "end"];
 const line = (priority: number) =>
   `rule delete priority ${priority} table 10000`;
 
@@ -33,15 +34,39 @@ Deno.test("undoSteps() goes backwards, one ip for each run of one family", async
     batch(IP(4), [line(3)]),
     batch(IP(6), [line(2), line(1)]),
     batch(IP(4), ["route delete 10.0.0.0/8 via 10.1.0.2 dev tun0"]),
-    change(END),
-    batch(IP(4), ["link delete dev tun0"]),
+    // The device, when both of its users have been asked to end.
+    batch([...END, "4711 123456", ...IP(4)], ["link delete dev tun0"]),
   ], (runner) => undoSteps(steps, runner));
   assertEquals(failures, []);
 });
 
+Deno.test("undoSteps() takes rules, routes, processes and their device back side by side, after names", async () => {
+  const names = { kind: "resolver", owner: "guard", device: "tun0" } as const;
+  const steps = [deleteLink("tun0"), keeper, route, rule(6, 1), names];
+  const running = new Map<string, () => void>();
+  const seen: string[][] = [];
+  const change = async ([program = "", family = ""]: Argv) => {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    running.set(`${program} ${family}`.trim(), resolve);
+    await promise;
+    return { status: 0, stdout: "", stderr: "" };
+  };
+  const done = undoSteps(steps, { change } as unknown as Runner);
+  for (let stage = 0; stage < 2; stage++) {
+    // Whatever is not waited for has begun by then.
+    await new Promise((resolve) => setTimeout(resolve));
+    seen.push([...running.keys()]);
+    const begun = [...running.values()];
+    running.clear();
+    begun.forEach((end) => end());
+  }
+  assertEquals(await done, []);
+  assertEquals(seen, [["nft -f"], ["ip -6", "ip -4", "sh -c"]]);
+});
+
 Deno.test("undoSteps() ends a keeper before what it keeps, which it would start again", async () => {
   await withRunner([
-    change([...END, "4712", "123457"]),
+    change([...END, "4711 123456 4712 123457"]),
     batch(IP(4), [line(1)]),
   ], (runner) => undoSteps([rule(4, 1), keeper, carrier], runner));
 });
@@ -125,11 +150,34 @@ Deno.test("undoSteps() goes on after failures, and gives them in their order", a
 });
 
 Deno.test("undoSteps() reports a process that does not end, and goes on", async () => {
+  const ids = "4711 123456";
+  const steps = [rule(4, 1), deleteLink("tun0"), keeper];
+  const lines = ["link delete dev tun0"];
+  // It stays; or the shell was killed, and nobody knows.
+  for (const status of [125, 137]) {
+    const failures = await withRunner([
+      batch([...END, ids, ...IP(4)], lines, { status, stderr: "" }),
+      batch(IP(4), [line(1)]),
+    ], (runner) => undoSteps(steps, runner));
+    assertEquals(failures.map(({ step }) => step), steps.slice(1));
+  }
+  const alone = await withRunner([
+    change([...END, ids], undefined, { status: 125, stderr: "" }),
+    batch(IP(4), [line(1)]),
+  ], (runner) => undoSteps([rule(4, 1), keeper], runner));
+  assertEquals(alone.map(({ step }) => step), [keeper]);
+});
+
+Deno.test("undoSteps() reports a device that stays, although its users have ended", async () => {
+  const stderr = "RTNETLINK answers: Device or resource busy\n" +
+    "Command failed -:1\n";
+  const steps = [deleteLink("tun0"), keeper];
   const failures = await withRunner([
-    change(END, undefined, { status: 1, stderr: "" }),
-    batch(IP(4), ["link delete dev tun0"]),
-  ], (runner) => undoSteps([deleteLink("tun0"), keeper], runner));
-  assertEquals(failures.map(({ step }) => step), [keeper]);
+    batch([...END, "4711 123456", ...IP(4)], ["link delete dev tun0"], {
+      ...{ status: 1, stderr },
+    }),
+  ], (runner) => undoSteps(steps, runner));
+  assertEquals(failures.map(({ step }) => step), [steps[0]!]);
 });
 
 Deno.test("undoSteps() does not take an ip that fails as a whole for success", async () => {
