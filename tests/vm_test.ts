@@ -79,6 +79,42 @@ vmTest(
     }),
 );
 
+/** Milliseconds of the same work, a few times, by the machine's clock. */
+const LOOPS = `for try in 0 1 2 3 4 5; do
+  begin=$EPOCHREALTIME n=0
+  while [ $n -lt 20000 ]; do n=$((n + 1)); done
+  end=$EPOCHREALTIME
+  echo $(( (\${end/./} - \${begin/./}) / 1000 ))
+done`;
+
+vmTest(
+  "with VM_CLOCK=instructions the same takes as long however busy the host is",
+  async () => {
+    const busy = Array.from(
+      { length: navigator.hardwareConcurrency },
+      () =>
+        new Deno.Command("sh", { args: ["-c", "while :; do :; done"] }).spawn(),
+    );
+    try {
+      const { code, stdout, stderr } = await new Deno.Command(VM, {
+        args: ["bash", "-c", LOOPS],
+        env: { VM_CLOCK: "instructions" },
+      }).output();
+      const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
+      assertEquals(code, 0, text(stderr));
+      const [, ...times] = text(stdout).trim().split("\n").map(Number);
+      assertEquals(times.length, 5);
+      const [least, most] = [Math.min(...times), Math.max(...times)];
+      assert(least > 0 && most < 1.05 * least, `${times} ms`);
+    } finally {
+      for (const child of busy) {
+        child.kill("SIGKILL");
+        await child.status;
+      }
+    }
+  },
+);
+
 /** The files of a kernel that vm.sh unpacks, as dpkg-deb would print them. */
 const PACKAGE = `cd "$(mktemp -d "$DIR/package.XXXXXX")"
 k=lib/modules/1/kernel
@@ -137,6 +173,28 @@ Deno.test("tests/lab/vm.sh tells what became of the machine", () =>
       assertMatch(outcome.all.replace(/^qemu.*\n/gm, ""), all);
       assertEquals(outcome.code, code, outcome.all);
     }
+  }));
+
+Deno.test("tests/lab/vm.sh has a clock of instructions only where it is told", () =>
+  withDir(async (dir) => {
+    await fakes(
+      dir,
+      'echo "$*" >"$DIR/argv"; printf "booted\\n0\\n" >"$status"',
+    );
+    for (const VM_CLOCK of ["", "instructions"]) {
+      const { code, all } = await faked(dir, { VM_CLOCK });
+      assertEquals([code, all], [0, ""]);
+      const argv = await Deno.readTextFile(`${dir}/argv`);
+      assertEquals(/ -icount shift=0,/.test(argv), VM_CLOCK !== "", argv);
+    }
+    await Deno.remove(`${dir}/argv`);
+    const { code, all } = await faked(dir, { VM_CLOCK: "hours" });
+    assertEquals(code, 125);
+    assertEquals(
+      all,
+      "vm: VM_CLOCK is hours: it may be unset, or instructions\n",
+    );
+    assert(!await exists(`${dir}/argv`));
   }));
 
 Deno.test("tests/lab/vm.sh names what is missing", () =>

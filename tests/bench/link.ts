@@ -6,10 +6,9 @@
  *
  * Usage: deno run -A tests/bench/link.ts [ROUNDS [SECONDS]]
  */
-import { fromFileUrl } from "@std/path";
 import { has } from "../../tools/test_plan.ts";
-import { NO_MACHINE } from "../../tools/test_vm.ts";
 import { Lab } from "../lab/lab.ts";
+import { inMachine } from "./machine.ts";
 import {
   Figures,
   FLOOR,
@@ -86,21 +85,7 @@ async function bench(rounds: number, seconds: number): Promise<void> {
   );
 }
 
-/** Runs this file in the virtual machine; the exit status. */
-async function inMachine(args: readonly string[]): Promise<number> {
-  const vm = fromFileUrl(new URL("../lab/vm.sh", import.meta.url));
-  const { code } = await new Deno.Command(vm, {
-    args: [
-      ...[Deno.execPath(), "run", "-A", "--no-check"],
-      ...[fromFileUrl(import.meta.url), ...args],
-    ],
-    env: { VM_TIMEOUT: Deno.env.get("VM_TIMEOUT") || "900" },
-    stdin: "null",
-  }).spawn().status;
-  return code === NO_MACHINE ? 0 : code; // it has said why there is none
-}
-
 const here = await Promise.all([has("ppp"), has("netem")]);
 const [rounds = "2", seconds = "4"] = Deno.args;
 if (here.every(Boolean)) await bench(Number(rounds), Number(seconds));
-else Deno.exit(await inMachine(Deno.args));
+else Deno.exit(await inMachine(import.meta.url, Deno.args));

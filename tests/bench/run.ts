@@ -15,6 +15,7 @@ if (!(rounds >= 1)) throw new Error("usage: run.ts [ROUNDS]");
 /** The parts of the page: programs beside this one, and their arguments. */
 const PARTS: readonly (readonly [string, ...number[]])[] = [
   ["connect", 3 * rounds],
+  ["counted", rounds],
   ["throughput", rounds, 2],
   ["resident", 30],
   ["scale", 100, 3],

@@ -7,6 +7,9 @@
 # exit status is the command's: 124 when it took longer than VM_TIMEOUT seconds
 # (600), 125 when the machine does not start. VM_MEMORY is its memory (4G).
 # It is emulated, so ten to a hundred times slower: PVPN_TEST_SLOW tells tests.
+# With VM_CLOCK=instructions its clock counts these, one a nanosecond, whatever
+# they take here: what runs for the first time, as most of a program's start
+# does, is no slower in it than the rest.
 #
 # Needs what `tools/deps vm` installs. The kernel is fetched by apt-get, once,
 # into VM_CACHE (~/.cache/pvpn-vm).
@@ -99,9 +102,9 @@ port() {
 # One processor: what more of them share costs more than they bring. The last
 # options of the kernel make it start programs three times as fast.
 machine() {
-  # shellcheck disable=SC2046 # several words for each port
+  # shellcheck disable=SC2046,SC2086 # several words for the ports and the clock
   exec setpriv --pdeathsig TERM timeout --kill-after=5 "$limit" \
-    setpriv --pdeathsig KILL qemu-system-x86_64 -accel tcg -cpu max \
+    setpriv --pdeathsig KILL qemu-system-x86_64 $clock -cpu max \
     -m "${VM_MEMORY:-4G}" -nodefaults -no-user-config -display none -no-reboot \
     -serial file:"$work/console" -device virtio-rng-pci \
     -device virtio-serial-pci $(port 1 out) $(port 2 err) $(port 3 status) \
@@ -114,6 +117,11 @@ mitigations=off norandmaps init_on_alloc=0 apparmor=0" \
 }
 
 [ $# -gt 0 ] || die 'usage: vm.sh COMMAND [ARGUMENT]...'
+case ${VM_CLOCK-} in
+  '') clock='-accel tcg' ;;
+  instructions) clock='-accel tcg,thread=single -icount shift=0,sleep=on' ;;
+  *) die "VM_CLOCK is $VM_CLOCK: it may be unset, or instructions" ;;
+esac
 for command in qemu-system-x86_64 busybox cpio modprobe flock setpriv; do
   command -v $command >/dev/null || die "no $command here: run tools/deps vm"
 done

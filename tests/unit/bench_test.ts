@@ -78,6 +78,7 @@ Deno.test("docs/performance.md has figures of every way, and their chart", async
   assertStringIncludes(part(text, "machine"), "- kernel: Linux ");
   const ways = {
     connect: ["`ssh HOST true`"],
+    counted: ["`ssh HOST true`", "pvpn `-t ppp`"],
     throughput: ["no tunnel"],
     resident: [],
     link: [
