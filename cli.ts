@@ -134,7 +134,8 @@ async function run(
   more: readonly TunnelPlugin[],
   log: Log,
 ): Promise<ExitCode | void> {
-  const registry = () => registryOf(more, log);
+  let known: Promise<Registry> | undefined;
+  const registry = () => known ??= registryOf(more, log);
   if (command.action === "help") {
     const { helpText } = await import("./lib/help.ts");
     return void print(helpText((await registry()).plugins));

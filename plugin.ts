@@ -40,4 +40,4 @@ export {
   type IpStep,
   type ProcessStep,
   type UndoStep,
-} from "./lib/undo.ts";
+} from "./lib/undo_step.ts";

@@ -14,7 +14,7 @@ import { formatPair, type Pair } from "./pair.ts";
 import { alive, type ProcessId } from "./process.ts";
 import type { RoutingTable } from "./routing_table.ts";
 import { SLOTS, tableOf } from "./route_numbers.ts";
-import { routesOf, type TunnelState } from "./state.ts";
+import { isTransient, routesOf, type TunnelState } from "./state.ts";
 
 /** A tunnel that is this process's to bring up. */
 export interface Claim {
@@ -177,9 +177,10 @@ export interface Recovered {
 }
 
 /**
- * Undoes what died while it was connecting, and removes stray files. A tunnel
- * that was up and has died holds its routes closed, until somebody says that
- * they may open; one that somebody is at work on, or that is up, is left alone.
+ * Undoes what died while it was connected or stopped, and removes stray files. A
+ * tunnel that was up and has died holds its routes closed, until somebody says
+ * that they may open; one that somebody is at work on, or that is up, is left
+ * alone.
  *
  * @param wanted Whether the caller takes a tunnel over that has died.
  */
@@ -204,7 +205,7 @@ export async function recover(
     for (const one of idle) {
       const { device, state } = one;
       if (keepers(one).some(({ pid }) => running.has(pid))) continue;
-      if (state !== undefined && state.phase !== "connecting") {
+      if (state !== undefined && !isTransient(state)) {
         if (dead === undefined && wanted?.(state)) {
           dead = { journal: new Journal(dir, state), lock: one.lock };
           continue;

@@ -29,7 +29,7 @@ import {
   type TunnelState,
 } from "./state.ts";
 import type { Flow, Tunnel } from "./tunnel.ts";
-import type { IpStep, UndoStep } from "./undo.ts";
+import type { IpStep, UndoStep } from "./undo_step.ts";
 import type { UpRequest } from "./up.ts";
 
 const isPrefix = (route: Route): route is Prefix => route !== "default";

@@ -18,7 +18,7 @@ import {
   recordName,
   type ResolverStep,
 } from "./resolver_step.ts";
-import { deleteLink, type UndoStep } from "./undo.ts";
+import { deleteLink, type UndoStep } from "./undo_step.ts";
 import type { UpRequest } from "./up.ts";
 
 // What names are asked by: DNS, DNS over TLS and QUIC (RFC 7858, 9250), and

@@ -10,7 +10,7 @@ import { ExitCode, PvpnError } from "./errors.ts";
 import { acquire, type Lock } from "./lock.ts";
 import { printable } from "./log.ts";
 import { DEVICE_REGEXP } from "./remote.ts";
-import { parseState, type TunnelState } from "./state.ts";
+import { isTransient, parseState, type TunnelState } from "./state.ts";
 import {
   cannotWrite,
   isFull,
@@ -18,7 +18,8 @@ import {
   removeOwn,
   unlessFull,
 } from "./state_file.ts";
-import { type UndoFailure, type UndoStep, undoSteps } from "./undo.ts";
+import { type UndoFailure, undoSteps } from "./undo.ts";
+import { type UndoStep } from "./undo_step.ts";
 
 /** Where state is kept: on a file system that a reboot empties. */
 export const STATE_DIR = "/run/pvpn";
@@ -282,6 +283,10 @@ export class Journal {
    * with those that did, and the same can be tried again.
    */
   async close(runner: Runner): Promise<void> {
+    // Whoever dies from here on leaves nothing that could be taken over.
+    if (!isTransient(this.#state)) {
+      await this.update({ phase: "stopping" }).catch(unlessFull);
+    }
     const failures = await undoSteps(this.#state.undo, runner);
     const { device } = this.#state;
     if (failures.length === 0) return await this.#dir?.remove(device);

@@ -4,7 +4,7 @@
  * @module
  */
 import { applyIp, IpError, type IpLine } from "./link.ts";
-import type { UndoStep } from "./undo.ts";
+import type { UndoStep } from "./undo_step.ts";
 import type { UpRequest } from "./up.ts";
 
 /**

@@ -14,7 +14,7 @@ import {
   type Runner,
 } from "./command.ts";
 import { ExitCode, PvpnError } from "./errors.ts";
-import { PROCESS_SCRIPT, STAYS } from "./process_script.ts";
+import { PROCESS_SCRIPT } from "./process_script.ts";
 
 /** A process, for as long as the machine runs. */
 export interface ProcessId {
@@ -132,6 +132,14 @@ export async function treeOf(
   });
 }
 
+/** How processes have ended. */
+export interface Ended {
+  /** Whether they all have; one may still be there 4 s after it was asked. */
+  readonly all: boolean;
+  /** What the command has left. */
+  readonly output: CommandOutput;
+}
+
 /**
  * Ends processes and all below them, and waits until they have gone.
  *
@@ -139,25 +147,29 @@ export async function treeOf(
  * @param argv What is run when all have been asked to end, so that it has not
  * to wait for them; they may not care for what it does.
  * @param input What that reads.
- * @returns What the command has left.
- * @throws {CommandError} Where a process is still there 4 s later.
+ * @throws {CommandError} Where nobody knows what was done: as if it was nothing.
  */
 export async function endProcesses(
   runner: Runner,
   ids: readonly ProcessId[],
   argv: Argv = [],
   input?: string,
-): Promise<CommandOutput> {
+): Promise<Ended> {
   const all = [...script("end", ids), ...argv];
   const output = await runner.change(all, {
     ...(input === undefined ? {} : { input }),
     anyStatus: true,
   });
-  const { status } = output;
-  // A signal may have ended the shell itself.
-  const failed = argv.length === 0 ? status !== 0 : status >= 128;
-  if (failed || status === STAYS) throw new CommandError(all, output);
-  return output;
+  const [, said, status] = /^(ended|stays) (\d+)\n$/m.exec(output.stdout) ?? [];
+  const gone = said === "ended";
+  // Another status also says that not all of the input was read.
+  if (said === undefined || output.status !== (gone ? 0 : 1)) {
+    throw new CommandError(all, output);
+  }
+  return {
+    all: gone,
+    output: { ...output, status: Number(status) },
+  };
 }
 
 /**

@@ -4,19 +4,20 @@
  * @module
  */
 
-/** The exit status of `end` where a process stays; none that `ip` has. */
-export const STAYS = 125;
-
 // Arguments: what to do, PID START pairs in one word, and a command.
 //   alive  prints the pid of each that is running
 //   tree   prints PID START of each and of all below it, parents first
 //   end    ends each and all below it, and returns when they have gone
 //   stop   the same, but asks only each itself: it ends what is below it
-// The command is run when all have been asked to end.
+// The command is run beside that, when all have been asked to end. The last line
+// of both is "ended" or, where one is still there, "stays", and the command's
+// status: without it, nobody knows what was done.
 // What is to end is stopped while it is looked at: it may be about to start
-// another process, which nobody would find when its parent has gone.
+// another process, which nobody would find when its parent has gone. However
+// this ends (where there is no room for a process, at any time), it goes on.
 // There is no event for the end of a process that is not one's own child, so
 // `end` looks again, soon at first; after 2 s it no longer asks.
+
 /** For `sh -c`. */
 export const PROCESS_SCRIPT = `
 alive() {
@@ -52,7 +53,7 @@ tree() {
   [ "$what$frozen" != end ] || freeze "$1"
   start_of "$1" && echo "$1 $start"
   children "$1"
-  for child in $list; do (tree "$child"); done
+  for child in $list; do (tree "$child") || return; done
 }
 nl='
 '
@@ -62,17 +63,22 @@ find() {
     case $ids in
       *"$nl$1 $2$nl"*) ;; # it is below one before
       *)
-        if alive "$1" "$2"; then
-          [ $what = stop ] && ids="$ids$1 $2$nl" || ids="$ids$(tree "$1")$nl"
+        if ! alive "$1" "$2"; then :
+        elif [ $what = stop ]; then ids="$ids$1 $2$nl"
+        else
+          found=$(tree "$1") && all=yes || all=
+          ids="$ids$found$nl"
+          [ -n "$all" ] || return
         fi ;;
     esac
     shift 2
   done
 }
-ask() {
+signal() {
+  signal=$1
+  shift
   while [ $# -ge 2 ]; do
-    ! alive "$1" "$2" || kill -TERM "$1"
-    [ $what = stop ] || kill -CONT "$1" 2>/dev/null
+    ! alive "$1" "$2" || kill "-$signal" "$1" 2>/dev/null
     shift 2
   done
 }
@@ -81,31 +87,41 @@ wait_for() {
   while [ $# -ge 2 ]; do
     if ! alive "$1" "$2"; then shift 2; continue; fi
     [ $tries -lt 200 ] || tree "$1" | while read -r pid _; do kill -KILL "$pid"; done
-    [ $tries -lt 400 ] || exit ${STAYS}
+    [ $tries -lt 400 ] || return
     tries=$((tries + 1))
     [ $tries -gt 5 ] && sleep 0.01 || sleep 0.002
   done
 }
 show() {
   while [ $# -ge 2 ]; do
-    if alive "$1" "$2"; then
-      [ $what = tree ] && tree "$1" || echo "$1"
+    if ! alive "$1" "$2"; then :
+    elif [ $what = tree ]; then tree "$1"
+    else echo "$1"
     fi
     shift 2
   done
 }
-what=$1 ids=$2 frozen= status=0
+what=$1 ids=$2 frozen= command= status=0
 shift 2
 case $what in
   end | stop)
-    # What is stopped here would stay so.
     trap '' HUP INT TERM
-    find $ids
+    [ $what = stop ] || trap 'signal CONT $ids' EXIT
+    find $ids || exit
     frozen=yes
-    ask $ids
-    "$@" || status=$?
-    wait_for $ids ;;
-  *) show $ids ;;
+    signal TERM $ids
+    [ $what = stop ] || signal CONT $ids
+    if [ $# -gt 0 ]; then
+      exec 3<&0 # or it would read nothing
+      "$@" <&3 3<&- &
+      command=$!
+    fi
+    wait_for $ids && said=ended || said=stays
+    [ -z "$command" ] || wait "$command" || status=$?
+    echo "$said $status"
+    [ $said = ended ] ;;
+  *)
+    show $ids
+    exit 0 ;;
 esac
-exit $status
 `.trim();

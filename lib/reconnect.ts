@@ -11,8 +11,9 @@ import type { Keeper } from "./keeper.ts";
 import { type Pair, parsePairRequest } from "./pair.ts";
 import { type Self, self } from "./process.ts";
 import { sshConfig } from "./ssh_config.ts";
+import { isTransient } from "./state.ts";
 import { unlessFull } from "./state_file.ts";
-import { isClosedLink, type UndoStep } from "./undo.ts";
+import { isClosedLink, type UndoStep } from "./undo_step.ts";
 import { bringUp } from "./up.ts";
 
 /** The longest time between two tries, in milliseconds. */
@@ -178,14 +179,15 @@ async function takeUp(device: string, env: Environment): Promise<void> {
       // The keeper that became this process is not to be ended by itself.
       const me = state.undo.filter((step) => step.kind === "process")
         .find(({ pid }) => pid === Deno.pid);
-      const connecting = state.phase === "connecting";
+      const transient = isTransient(state);
       const told = journal.update({
         undo: state.undo.filter((step) => step !== me),
-        ...connecting ? {} : { phase: "reconnecting", owner: me },
+        ...transient ? {} : { phase: "reconnecting", owner: me },
       });
-      await (connecting ? told.catch(unlessFull) : told);
-      if (connecting) {
-        // Whoever was connecting died before it was up.
+      await (transient ? told.catch(unlessFull) : told);
+      if (transient) {
+        // Whoever was connecting died before it was up, or -S before all was
+        // undone.
         return await journal.close(runner);
       }
       const keeper = await retry(journal, env);

@@ -31,7 +31,7 @@ import {
 } from "./route_numbers.ts";
 import type { Server } from "./state.ts";
 import type { Flow } from "./tunnel.ts";
-import type { IpStep } from "./undo.ts";
+import type { IpStep } from "./undo_step.ts";
 
 /** What the routes of a tunnel depend on. */
 export interface RouteRequest {

@@ -14,14 +14,25 @@ import { isPriority, metricOf, tableOf } from "./route_numbers.ts";
 import { parseHost } from "./ssh.ts";
 import { checkSshArgs } from "./ssh_args.ts";
 import { closedLink } from "./resolver_step.ts";
-import { parseUndoStep, type UndoStep } from "./undo.ts";
+import { parseUndoStep, type UndoStep } from "./undo_step.ts";
 import { isUser, type User } from "./user.ts";
 
 /** The version of the state file's form. */
 export const STATE_VERSION = 1;
 
 /** Where a tunnel stands. */
-export type Phase = "connecting" | "up" | "reconnecting";
+export type Phase = typeof PHASES[number];
+
+/** All values of {@linkcode Phase}. */
+export const PHASES = ["connecting", "up", "reconnecting", "stopping"] as const;
+
+/**
+ * Whether a tunnel whose pvpn has died is undone, because it was not up yet or
+ * was not to be up any more; others hold their routes closed.
+ */
+export function isTransient({ phase }: Pick<TunnelState, "phase">): boolean {
+  return phase === "connecting" || phase === "stopping";
+}
 
 /** The smallest MTU with which there is IPv6, in bytes (RFC 8200). */
 export const MIN_MTU_6 = 1280;
@@ -190,8 +201,7 @@ const CHECKS: Readonly<
   beyondMtu: optional(isCount),
   parallel: optional(isCount),
   slot: isCount,
-  phase: (value) =>
-    value === "connecting" || value === "up" || value === "reconnecting",
+  phase: (value) => (PHASES as readonly unknown[]).includes(value),
   owner: optional(isProcess),
   pair: optional(accepted(parsePairRequest)),
   pairs: optional((value) =>

@@ -21,7 +21,8 @@ import {
 } from "./units.ts";
 
 const COLOR_OF: Readonly<Record<TunnelInfo["state"], Color>> = {
-  ...{ connecting: "yellow", up: "green", reconnecting: "yellow", dead: "red" },
+  ...{ connecting: "yellow", up: "green", reconnecting: "yellow" },
+  ...{ stopping: "yellow", dead: "red" },
 };
 
 const text = (lines: readonly string[]) =>

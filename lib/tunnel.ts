@@ -14,7 +14,7 @@ import type { Log } from "./log.ts";
 import type { Pair } from "./pair.ts";
 import type { RemoteFacts } from "./remote.ts";
 import type { RemoteScript } from "./remote_script.ts";
-import type { UndoStep } from "./undo.ts";
+import type { UndoStep } from "./undo_step.ts";
 
 /** The version of this interface; a plugin says which one it was written to. */
 export const INTERFACE_VERSION = 1;
@@ -138,7 +138,8 @@ export interface TunnelContext {
   /**
    * Starts the process that carries the packets, and keeps it: ssh, or a
    * program that runs the vector of the last {@linkcode TunnelContext.ssh}.
-   * ssh's standard error must come out as that process's.
+   * ssh's standard error must come out as that process's. To be stopped, it
+   * gets SIGTERM, and the device that it uses may be gone before it is.
    *
    * @returns What the server's script found, when it has said that it is
    * ready.

@@ -6,7 +6,7 @@
  * Usage: deno run -A tests/bench/counted.ts [ROUNDS]
  */
 import { Lab } from "../lab/lab.ts";
-import { inMachine } from "./machine.ts";
+import { CLOCK, inMachine } from "./machine.ts";
 import { Figures, FLOOR, LOGIN, measure, print, progress } from "./measure.ts";
 import { connect, own, peers, SCRIPT, SSHUTTLE } from "./peers.ts";
 
@@ -38,10 +38,6 @@ async function bench(rounds: number): Promise<void> {
   );
 }
 
-const CLOCK = "instructions";
 const [rounds = "3"] = Deno.args;
 if (Deno.env.get("VM_CLOCK") === CLOCK) await bench(Number(rounds));
-else {
-  const { url } = import.meta;
-  Deno.exit(await inMachine(url, [rounds], { VM_CLOCK: CLOCK }));
-}
+else Deno.exit(await inMachine(import.meta.url, [rounds]));

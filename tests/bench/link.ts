@@ -19,7 +19,7 @@ import {
   quantile,
 } from "./measure.ts";
 import { connect, own, peers, RAW, SCRIPT, SSHUTTLE, stop } from "./peers.ts";
-import { load, roundTrips, serveLoad } from "./traffic.ts";
+import { load, roundTrips } from "./traffic.ts";
 
 /** Each way: together 100 ms there and back, and 2 packets of 100 lost. */
 const NETEM = "netem delay 50ms loss 1% limit 100000";
@@ -29,7 +29,6 @@ const STREAMS = [1, 4];
 
 async function bench(rounds: number, seconds: number): Promise<void> {
   await using lab = await Lab.up({ jump: false });
-  await using _ = await serveLoad(lab);
   const ends = [[lab.client, "c0"], [lab.server, "s0"]] as const;
   for (const [node, device] of ends) {
     const argv = ["tc", "qdisc", "add", "dev", device, "root"];

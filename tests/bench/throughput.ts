@@ -9,7 +9,7 @@
 import { Lab } from "../lab/lab.ts";
 import { Figures, print, progress, quantile } from "./measure.ts";
 import { connect, own, peers, RAW, SCRIPT, SSHUTTLE, stop } from "./peers.ts";
-import { load, roundTrips, serveLoad } from "./traffic.ts";
+import { load, roundTrips } from "./traffic.ts";
 
 const LOADS = [1, 4].flatMap((streams) =>
   (["up", "down"] as const).map((way) => ({ streams, way }))
@@ -18,7 +18,6 @@ const LOADS = [1, 4].flatMap((streams) =>
 const rounds = Number(Deno.args[0] ?? 5);
 const seconds = Number(Deno.args[1] ?? 2);
 await using lab = await Lab.up({ jump: false });
-await using _ = await serveLoad(lab);
 const all = await peers(lab, [
   ...[RAW, SCRIPT, SSHUTTLE],
   ...[own("ssh-3"), own("ssh-gso")],

@@ -1,10 +1,13 @@
 /** Load on the way to the far end, what it takes, and what it costs. */
 import type { Lab, Node } from "../lab/lab.ts";
-import { progress, readFirst } from "./measure.ts";
+import { readFirst } from "./measure.ts";
 import type { Peer } from "./peers.ts";
 
-/** A server of iperf3 at the far end, until it is disposed of. */
-export async function serveLoad({ inet }: Lab): Promise<AsyncDisposable> {
+/**
+ * A server of iperf3 at the far end, until it is disposed of. One for each load:
+ * where the end of one is lost, its server takes it to be going on.
+ */
+async function serveLoad({ inet }: Lab): Promise<AsyncDisposable> {
   const iperf = inet.own(
     inet.spawn(["iperf3", "-s", "--forceflush"], { stderr: "null" }),
   );
@@ -74,21 +77,18 @@ export interface Sample {
 
 /** Runs iperf3 on the client; what it has to say of what has arrived. */
 async function iperf(
-  { client }: Lab,
+  lab: Lab,
   address: string,
   { way, streams, seconds }: Load,
 ): Promise<{ bits_per_second: number; bytes: number }> {
-  for (let attempts = 3;; attempts--) {
-    const { stdout } = await client.run([
-      ...["iperf3", "-J", "-c", address, "-t", `${seconds}`],
-      ...["-P", `${streams}`, ...way === "down" ? ["-R"] : []],
-    ]);
-    const { end, error } = JSON.parse(stdout);
-    if (error === undefined) return end.sum_received;
-    // Its server may be busy with the end of the last one for a moment.
-    if (attempts === 1) throw new Error(`iperf3: ${error}`);
-    await progress(`iperf3: ${error}; once more`);
-  }
+  await using _ = await serveLoad(lab);
+  const { stdout } = await lab.client.run([
+    ...["iperf3", "-J", "-c", address, "-t", `${seconds}`],
+    ...["-P", `${streams}`, ...way === "down" ? ["-R"] : []],
+  ]);
+  const { end, error } = JSON.parse(stdout);
+  if (error !== undefined) throw new Error(`iperf3: ${error}`);
+  return end.sum_received;
 }
 
 /** Puts a load on a peer that is connected. */

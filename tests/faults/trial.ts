@@ -51,7 +51,7 @@ export interface Trial {
   readonly operation: Operation;
   readonly step: Step;
   readonly fault: string;
-  /** What tidies after a killed run that was to connect. */
+  /** What tidies after a killed run that was to connect, or to stop. */
   readonly then: "-S" | "start";
 }
 

@@ -50,6 +50,30 @@ export function batch(
   return change([...argv, "-batch", "-"], input, output);
 }
 
+/**
+ * Expects that processes are ended; beside that, what an `expected` runs.
+ *
+ * @param ids Their pids and start times.
+ * @param said Whether they have all gone; nothing where the shell has failed.
+ */
+export function endOf(
+  ids: string,
+  expected?: Expected,
+  said: "ended" | "stays" | "" = "ended",
+): Expected {
+  const { argv = [], input, output = {} } = expected ?? {};
+  const { status = 0 } = output;
+  return change(
+    ["sh", "-c", /^alive\(\)/, "pvpn", "end", ids, ...argv],
+    input,
+    {
+      ...output,
+      stdout: said === "" ? "" : `${said} ${status}\n`,
+      status: said === "" ? status : said === "ended" ? 0 : 1,
+    },
+  );
+}
+
 /** Lines that arrive when the test says so. */
 export class Lines implements AsyncIterable<string> {
   readonly #stream: ReadableStream<string>;

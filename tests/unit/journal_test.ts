@@ -2,7 +2,7 @@ import { assert, assertEquals, assertMatch } from "@std/assert";
 import { PvpnError } from "../../lib/errors.ts";
 import { Journal, StateDir } from "../../lib/journal.ts";
 import { parseSshArgs } from "../../lib/ssh_args.ts";
-import { deleteLink, type UndoStep } from "../../lib/undo.ts";
+import { deleteLink, type UndoStep } from "../../lib/undo_step.ts";
 import { batch, withRunner } from "./fake_runner.ts";
 import { failureOf, onlyPvpnError, withDir } from "./helpers.ts";
 import { NEW as STATE } from "./sample_state.ts";

@@ -8,7 +8,7 @@ import type {
 } from "../../mod.ts";
 import { ExitCode, PairTakenError, PvpnError } from "../../mod.ts";
 import { parsePairRequest } from "../../lib/pair.ts";
-import { parseUndoStep } from "../../lib/undo.ts";
+import { parseUndoStep } from "../../lib/undo_step.ts";
 import { ppp } from "../../plugins/ppp.ts";
 import { explainHere, explainThere } from "../../plugins/pppd.ts";
 import { failureOf, system, withDir } from "./helpers.ts";

@@ -194,23 +194,85 @@ Deno.test("endProcesses() kills what does not end when it is asked to, or is sto
       ))
   ));
 
-Deno.test("endProcesses() runs a command when all have been asked, and waits for neither alone", () =>
+/** A runner that changes things in another way. */
+const running = (change: Runner["change"]) => ({ change }) as Runner;
+
+Deno.test("endProcesses() runs a command when all have been asked, and waits for both", () =>
   withDir(async (dir) => {
     await system.change(["mkfifo", `${dir}/go`]);
     // It ends when the command lets it, which has to wait for it then.
-    const script = `trap 'read -r _ <${dir}/go; exit' TERM; echo >${dir}/up; ` +
+    const script =
+      `trap 'read -r _ <${dir}/go; sleep 0.3; exit' TERM; echo >${dir}/up; ` +
       "while :; do sleep 0.1; done";
     await withProcess(script, async (id) => {
-      await until(() => runs(id.pid) && existsSync(`${dir}/up`));
+      await until(() => existsSync(`${dir}/up`));
       const argv = [
         "sh",
         "-c",
         `read -r word; echo "$word" >${dir}/go; exit 3`,
       ];
-      const { status } = await endProcesses(bounded, [id], argv, "gone\n");
-      assertEquals([status, runs(id.pid)], [3, false]);
+      const ended = await endProcesses(bounded, [id], argv, "gone\n");
+      assertEquals([ended.all, ended.output.status], [true, 3]);
+      assert(!runs(id.pid));
     });
+    const argv = ["sh", "-c", `sleep 0.3; echo done >${dir}/done`];
+    await endProcesses(system, [], argv);
+    assert(existsSync(`${dir}/done`), "it was not waited for");
   }));
+
+Deno.test("endProcesses() does not end by ^C what it runs beside", () =>
+  withDir(async (dir) => {
+    const argv = ["sh", "-c", `kill -INT $$; echo done >${dir}/done`];
+    assertEquals((await endProcesses(system, [], argv)).output.status, 0);
+    assert(existsSync(`${dir}/done`));
+  }));
+
+Deno.test("endProcesses() says so where the shell fails, and asks nobody twice", () =>
+  withProcess("sleep 60", async (id) => {
+    for (const status of [0, 1, 2, 126]) {
+      const failing = running((_, options) =>
+        system.change(["sh", "-c", `exit ${status}`], options)
+      );
+      const error = await failureOf(() => endProcesses(failing, [id], ["ip"]));
+      assertEquals(error.name, "CommandError");
+    }
+    assert(runs(id.pid));
+  }));
+
+/** A user who has no processes. */
+const NOBODY = 54321;
+
+Deno.test({
+  name:
+    "endProcesses() leaves nobody stopped where there is no room for a process",
+  ignore: Deno.uid() !== 0,
+  fn: () =>
+    withProcess(
+      `exec setpriv --reuid=${NOBODY} --clear-groups sh -c 'sleep 60 & wait'`,
+      async (id) => {
+        await until(() => children(id.pid).length === 1);
+        const all = [id.pid, ...children(id.pid)];
+        // The shell itself, and then one of those that look below.
+        for (const more of [1, 2]) {
+          const limit = all.length + more;
+          const cramped = running((argv, options) =>
+            system.change([
+              ...["setpriv", `--reuid=${NOBODY}`, "--clear-groups"],
+              ...["prlimit", `--nproc=${limit}:${limit}`, ...argv],
+            ], options)
+          );
+          await failureOf(() => endProcesses(cramped, [id]));
+          await until(() =>
+            all.every((pid) =>
+              /\) S /.test(Deno.readTextFileSync(`/proc/${pid}/stat`))
+            )
+          );
+        }
+        const ended = await endProcesses(system, [id]);
+        assertEquals([ended.all, ...all.map(runs)], [true, false, false]);
+      },
+    ),
+});
 
 Deno.test("endProcesses() is content with who has ended already", () =>
   withProcess(":", async (id, child) => {

@@ -1,10 +1,11 @@
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertRejects } from "@std/assert";
 import { claim, recover } from "../../lib/claim.ts";
-import type { StateDir } from "../../lib/journal.ts";
+import type { Runner } from "../../lib/command.ts";
+import { Journal, type StateDir } from "../../lib/journal.ts";
 import { silentLog } from "../../lib/log.ts";
-import type { IpStep, UndoStep } from "../../lib/undo.ts";
+import type { IpStep, UndoStep } from "../../lib/undo_step.ts";
 import { claimed, FREE, PAIRS, PREFIX, TUNNEL, withState } from "./claimed.ts";
-import { batch, change, FakeRunner, query, withRunner } from "./fake_runner.ts";
+import { batch, endOf, FakeRunner, query, withRunner } from "./fake_runner.ts";
 import { failureOf, identify, system, withProcess } from "./helpers.ts";
 
 const RULE: IpStep = {
@@ -51,11 +52,29 @@ Deno.test("recover() ends the keeper of a pvpn that died while connecting", () =
     const owner = { pid: 4711, start: "1" };
     const keeper = { kind: "process", pid: 4712, start: "2" } as const;
     await claimed(dir, { phase: "connecting", owner, undo: [RULE, keeper] });
-    const end = ["sh", "-c", /./, "pvpn", "end", "4712 2"];
     await withRunner(
-      [change(end), UNDONE],
+      [endOf("4712 2"), UNDONE],
       (runner) => recover(dir, runner, silentLog),
     );
+    assertEquals(files(dir), []);
+  }));
+
+Deno.test("recover() undoes what died while it was stopped, and does not hand it over", () =>
+  withState(async (dir) => {
+    const { device } = await claimed(dir, { phase: "up", undo: [RULE] });
+    const state = (await dir.read(device))!;
+    // -S has written down that it begins, and is killed.
+    const cut = new Error("cut");
+    const killed = { change: () => Promise.reject(cut) } as unknown as Runner;
+    await assertRejects(() => new Journal(dir, state).close(killed));
+    assertEquals((await dir.read(device))?.phase, "stopping");
+    await withRunner([UNDONE], async (runner) => {
+      const { dead, undid } = await recover(
+        ...[dir, runner, silentLog] as const,
+        () => true,
+      );
+      assertEquals([dead, undid], [undefined, true]);
+    });
     assertEquals(files(dir), []);
   }));
 

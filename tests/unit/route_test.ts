@@ -9,7 +9,7 @@ import {
   tableOf,
 } from "../../lib/route_numbers.ts";
 import type { Flow } from "../../lib/tunnel.ts";
-import { parseUndoStep } from "../../lib/undo.ts";
+import { parseUndoStep } from "../../lib/undo_step.ts";
 
 const SERVER = { address: "192.0.2.1", port: 22 };
 const PAIR = parsePairRequest("10.1.0.1:10.1.0.2") as Pair;

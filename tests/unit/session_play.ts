@@ -6,7 +6,7 @@ import type { Log } from "../../lib/log.ts";
 import { remoteCommand } from "../../lib/remote_script.ts";
 import { type Carrier, carry, type SessionContext } from "../../lib/session.ts";
 import type { TunnelState } from "../../lib/state.ts";
-import { change, FakeProcess, FakeRunner } from "./fake_runner.ts";
+import { endOf, FakeProcess, FakeRunner } from "./fake_runner.ts";
 import { failureOf, within } from "./helpers.ts";
 import { REMOTE as REQUEST } from "./sample_state.ts";
 
@@ -28,7 +28,7 @@ export const AUTHENTICATED =
 /** Who the keeper says that it is. */
 export const KEEPER = { kind: "process", pid: 4711, start: "99" } as const;
 const STAT = `4711 (sh) S ${"0 ".repeat(18)}99 0`;
-const END = change(["sh", "-c", /^alive\(\)/, "pvpn", "end", "4711 99"]);
+const END = endOf("4711 99");
 
 /** A session whose process is played by the test. */
 export class Play {

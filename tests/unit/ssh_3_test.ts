@@ -1,7 +1,7 @@
 import { assertEquals, assertMatch } from "@std/assert";
 import type { CarryOptions, TunnelContext } from "../../mod.ts";
 import { ssh3 } from "../../plugins/ssh_3.ts";
-import { parseUndoStep } from "../../lib/undo.ts";
+import { parseUndoStep } from "../../lib/undo_step.ts";
 import { identity } from "../../lib/user.ts";
 import { system } from "./helpers.ts";
 

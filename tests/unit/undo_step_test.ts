@@ -1,12 +1,12 @@
 import { assertEquals } from "@std/assert";
 import type { ResolverStep } from "../../lib/resolver_step.ts";
+import { batchErrors } from "../../lib/undo.ts";
 import {
-  batchErrors,
   deleteLink,
   type IpStep,
   parseUndoStep,
   type ProcessStep,
-} from "../../lib/undo.ts";
+} from "../../lib/undo_step.ts";
 
 const rule = (family: 4 | 6, priority: number): IpStep => ({
   ...{ kind: "ip", family, object: "rule" },

@@ -1,13 +1,13 @@
 import { assertEquals, assertRejects } from "@std/assert";
+import { undoSteps } from "../../lib/undo.ts";
 import {
   deleteLink,
   type IpStep,
   type ProcessStep,
   type UndoStep,
-  undoSteps,
-} from "../../lib/undo.ts";
+} from "../../lib/undo_step.ts";
 import type { Argv, Runner } from "../../lib/command.ts";
-import { batch, change, withRunner } from "./fake_runner.ts";
+import { batch, change, endOf, withRunner } from "./fake_runner.ts";
 
 const rule = (family: 4 | 6, priority: number): IpStep => ({
   ...{ kind: "ip", family, object: "rule" },
@@ -20,7 +20,7 @@ const route: IpStep = {
 const keeper: ProcessStep = { kind: "process", pid: 4711, start: "123456" };
 const IP = (family: 4 | 6) => ["ip", `-${family}`, "-force"];
 const carrier: ProcessStep = { kind: "process", pid: 4712, start: "123457" };
-const END = ["sh", "-c", /^alive\(\)/, "pvpn", "end"];
+const GONE_LINK = batch(["ip", "-4", "-force"], ["link delete dev tun0"]);
 const line = (priority: number) =>
   `rule delete priority ${priority} table 10000`;
 
@@ -35,7 +35,7 @@ Deno.test("undoSteps() goes backwards, one ip for each run of one family", async
     batch(IP(6), [line(2), line(1)]),
     batch(IP(4), ["route delete 10.0.0.0/8 via 10.1.0.2 dev tun0"]),
     // The device, when both of its users have been asked to end.
-    batch([...END, "4711 123456", ...IP(4)], ["link delete dev tun0"]),
+    endOf("4711 123456", GONE_LINK),
   ], (runner) => undoSteps(steps, runner));
   assertEquals(failures, []);
 });
@@ -49,7 +49,7 @@ Deno.test("undoSteps() takes rules, routes, processes and their device back side
     const { promise, resolve } = Promise.withResolvers<void>();
     running.set(`${program} ${family}`.trim(), resolve);
     await promise;
-    return { status: 0, stdout: "", stderr: "" };
+    return { status: 0, stdout: "ended 0\n", stderr: "" };
   };
   const done = undoSteps(steps, { change } as unknown as Runner);
   for (let stage = 0; stage < 2; stage++) {
@@ -66,7 +66,7 @@ Deno.test("undoSteps() takes rules, routes, processes and their device back side
 
 Deno.test("undoSteps() ends a keeper before what it keeps, which it would start again", async () => {
   await withRunner([
-    change([...END, "4711 123456 4712 123457"]),
+    endOf("4711 123456 4712 123457"),
     batch(IP(4), [line(1)]),
   ], (runner) => undoSteps([rule(4, 1), keeper, carrier], runner));
 });
@@ -150,34 +150,72 @@ Deno.test("undoSteps() goes on after failures, and gives them in their order", a
 });
 
 Deno.test("undoSteps() reports a process that does not end, and goes on", async () => {
-  const ids = "4711 123456";
-  const steps = [rule(4, 1), deleteLink("tun0"), keeper];
-  const lines = ["link delete dev tun0"];
-  // It stays; or the shell was killed, and nobody knows.
-  for (const status of [125, 137]) {
+  for (const before of [[], [deleteLink("tun0")]]) {
+    const steps = [rule(4, 1), ...before, keeper];
+    const beside = before.length > 0 ? GONE_LINK : undefined;
     const failures = await withRunner([
-      batch([...END, ids, ...IP(4)], lines, { status, stderr: "" }),
+      endOf("4711 123456", beside, "stays"),
       batch(IP(4), [line(1)]),
     ], (runner) => undoSteps(steps, runner));
-    assertEquals(failures.map(({ step }) => step), steps.slice(1));
+    const reason = "process 4711: it, or a process below it, does not end";
+    assertEquals(failures, [{ step: keeper, reason }]);
   }
-  const alone = await withRunner([
-    change([...END, ids], undefined, { status: 125, stderr: "" }),
-    batch(IP(4), [line(1)]),
-  ], (runner) => undoSteps([rule(4, 1), keeper], runner));
-  assertEquals(alone.map(({ step }) => step), [keeper]);
+});
+
+Deno.test("undoSteps() forgets nobody where the shell itself fails, however it does", async () => {
+  const steps = [rule(4, 1), deleteLink("tun0"), keeper];
+  for (const status of [0, 1, 2, 125, 126, 127, 137]) {
+    const { argv, input = "" } = GONE_LINK;
+    const failures = await withRunner([
+      endOf("4711 123456", { ...change(argv, input), output: { status } }, ""),
+      batch(IP(4), [line(1)]),
+    ], (runner) => undoSteps(steps, runner));
+    assertEquals(failures.map(({ step }) => step), steps.slice(1), `${status}`);
+  }
+});
+
+Deno.test("undoSteps() takes no device for deleted of which ip was not told", async () => {
+  // What the runner says where its input was cut.
+  const output = { status: 141, stdout: "ended 0\n", stderr: "" };
+  const steps = [deleteLink("tun0"), keeper];
+  const failures = await withRunner([
+    { ...endOf("4711 123456", GONE_LINK), output },
+  ], (runner) => undoSteps(steps, runner));
+  assertEquals(failures.map(({ step }) => step), steps);
 });
 
 Deno.test("undoSteps() reports a device that stays, although its users have ended", async () => {
   const stderr = "RTNETLINK answers: Device or resource busy\n" +
     "Command failed -:1\n";
-  const steps = [deleteLink("tun0"), keeper];
-  const failures = await withRunner([
-    batch([...END, "4711 123456", ...IP(4)], ["link delete dev tun0"], {
-      ...{ status: 1, stderr },
-    }),
-  ], (runner) => undoSteps(steps, runner));
-  assertEquals(failures.map(({ step }) => step), [steps[0]!]);
+  const steps = [deleteLink("tun0"), deleteLink("tun1"), keeper];
+  const lines = ["link delete dev tun1", "link delete dev tun0"];
+  for (
+    const [output, left] of [
+      [{ status: 1, stderr }, [steps[1]!]],
+      [{ status: 137, stderr: "" }, steps.slice(0, 2)], // ip was killed
+      [{ status: 127, stderr: "sh: 1: ip: not found\n" }, steps.slice(0, 2)],
+    ] as const
+  ) {
+    const failures = await withRunner([
+      endOf("4711 123456", batch(IP(4), lines, output)),
+    ], (runner) => undoSteps(steps, runner));
+    assertEquals(failures.map(({ step }) => step), [...left]);
+  }
+});
+
+Deno.test("undoSteps() waits for what goes on beside a failure", async () => {
+  const slow = Promise.withResolvers<void>();
+  let ended = false;
+  const change = async ([program]: Argv) => {
+    if (program !== "sh") throw new Deno.errors.NotFound("no room");
+    await slow.promise;
+    ended = true;
+    return { status: 0, stdout: "ended 0\n", stderr: "" };
+  };
+  const done = undoSteps([keeper, route], { change } as unknown as Runner);
+  setTimeout(slow.resolve);
+  await assertRejects(() => done, Deno.errors.NotFound);
+  assertEquals(ended, true);
 });
 
 Deno.test("undoSteps() does not take an ip that fails as a whole for success", async () => {
