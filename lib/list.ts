@@ -10,7 +10,7 @@ import type { StateDir } from "./journal.ts";
 import { glance, type Live, look, type Reading } from "./live.ts";
 import type { Socket } from "./sockets.ts";
 import { parsePair6 } from "./pair.ts";
-import { excludedOf, type Phase, routesOf, type TunnelState } from "./state.ts";
+import { excludedOf, routesOf, type TunnelState } from "./state.ts";
 
 /**
  * The version of the form; it grows when a member goes, or means something
@@ -25,7 +25,7 @@ export interface TunnelInfo {
   /** The tunnel type. */
   readonly type: string;
   /** Where it stands; `dead` where all who looked after it have been killed. */
-  readonly state: Phase | "dead";
+  readonly state: "connecting" | "up" | "reconnecting" | "stopping" | "dead";
   /** SSH-HOST. */
   readonly host: string;
   /** The address of this end. */
