@@ -177,8 +177,8 @@ export interface Recovered {
 }
 
 /**
- * Undoes what died while it was connected or stopped, and removes stray files. A
- * tunnel that was up and has died holds its routes closed, until somebody says
+ * Undoes what died while it was being connected or stopped, and removes stray
+ * files. A tunnel that was up and has died holds its routes closed, until somebody says
  * that they may open; one that somebody is at work on, or that is up, is left
  * alone.
  *
@@ -216,7 +216,16 @@ export async function recover(
         );
         continue;
       }
-      await dir.discard(device, state, runner);
+      try {
+        await dir.discard(device, state, runner);
+      } catch (error) {
+        // A stop that fails is told to who stops, and holds up nobody else.
+        if (state?.phase !== "stopping" || !(error instanceof PvpnError)) {
+          throw error;
+        }
+        log.warn([error.message, ...error.hints].join("; "));
+        continue;
+      }
       if (state !== undefined) {
         undid = true;
         log.warn(`undid what a dead run of pvpn had left of "${device}"`);

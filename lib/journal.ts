@@ -283,7 +283,8 @@ export class Journal {
    * with those that did, and the same can be tried again.
    */
   async close(runner: Runner): Promise<void> {
-    // Whoever dies from here on leaves nothing that could be taken over.
+    // Whoever dies from here on leaves nothing that could be taken over; where
+    // there is no room to say so, at least something that can be stopped.
     if (!isTransient(this.#state)) {
       await this.update({ phase: "stopping" }).catch(unlessFull);
     }

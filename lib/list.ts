@@ -24,7 +24,11 @@ export interface TunnelInfo {
   readonly device: string;
   /** The tunnel type. */
   readonly type: string;
-  /** Where it stands; `dead` where all who looked after it have been killed. */
+  /**
+   * Where it stands; `dead` where all who looked after it have been killed. A
+   * `stopping` one may have been left so: what is left of it goes with the next
+   * start, or `-S`.
+   */
   readonly state: "connecting" | "up" | "reconnecting" | "stopping" | "dead";
   /** SSH-HOST. */
   readonly host: string;
@@ -151,7 +155,7 @@ export function tunnelInfo(
   return {
     ...{ device, type, host, mtu, parallel },
     ...{ routes: routesOf(state), exclude: excludedOf(state) },
-    state: live.alive ? state.phase : "dead",
+    state: live.alive || state.phase === "stopping" ? state.phase : "dead",
     local: local === "any" ? null : local,
     peer: peer === "any" ? null : peer,
     local6: pair6 === undefined ? null : formatAddress(pair6.local),

@@ -132,6 +132,9 @@ export async function treeOf(
   });
 }
 
+/** The last line of `end`. */
+const END_REGEXP = /(?:^|\n)(ended|stays) (\d+)\n$/;
+
 /** How processes have ended. */
 export interface Ended {
   /** Whether they all have; one may still be there 4 s after it was asked. */
@@ -160,7 +163,7 @@ export async function endProcesses(
     ...(input === undefined ? {} : { input }),
     anyStatus: true,
   });
-  const [, said, status] = /^(ended|stays) (\d+)\n$/m.exec(output.stdout) ?? [];
+  const [, said, status] = END_REGEXP.exec(output.stdout) ?? [];
   const gone = said === "ended";
   // Another status also says that not all of the input was read.
   if (said === undefined || output.status !== (gone ? 0 : 1)) {

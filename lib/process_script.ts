@@ -13,8 +13,8 @@
 // of both is "ended" or, where one is still there, "stays", and the command's
 // status: without it, nobody knows what was done.
 // What is to end is stopped while it is looked at: it may be about to start
-// another process, which nobody would find when its parent has gone. However
-// this ends (where there is no room for a process, at any time), it goes on.
+// another process, which nobody would find when its parent has gone. It goes on
+// where this fails: for a further process there may be no room.
 // There is no event for the end of a process that is not one's own child, so
 // `end` looks again, soon at first; after 2 s it no longer asks.
 
@@ -66,6 +66,7 @@ find() {
         if ! alive "$1" "$2"; then :
         elif [ $what = stop ]; then ids="$ids$1 $2$nl"
         else
+          ids="$ids$1 $2$nl" # may be frozen before it is told
           found=$(tree "$1") && all=yes || all=
           ids="$ids$found$nl"
           [ -n "$all" ] || return
@@ -86,7 +87,7 @@ wait_for() {
   tries=0
   while [ $# -ge 2 ]; do
     if ! alive "$1" "$2"; then shift 2; continue; fi
-    [ $tries -lt 200 ] || tree "$1" | while read -r pid _; do kill -KILL "$pid"; done
+    [ $tries -lt 200 ] || tree "$1" | while read -r pid _; do kill -KILL "$pid"; done 2>/dev/null
     [ $tries -lt 400 ] || return
     tries=$((tries + 1))
     [ $tries -gt 5 ] && sleep 0.01 || sleep 0.002
@@ -105,7 +106,7 @@ what=$1 ids=$2 frozen= command= status=0
 shift 2
 case $what in
   end | stop)
-    trap '' HUP INT TERM
+    trap '' HUP INT QUIT TERM
     [ $what = stop ] || trap 'signal CONT $ids' EXIT
     find $ids || exit
     frozen=yes

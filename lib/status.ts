@@ -107,6 +107,10 @@ function problemsOf({ device, state, problem }: TunnelInfo): string[] {
       `${device}: what looked after it has been killed, and its routes are ` +
       `closed; to open them: pvpn -S ${device}`,
     ],
+    ...state !== "stopping" ? [] : [
+      `${device}: it is being stopped, or that was cut; to have it done: ` +
+      `pvpn -S ${device}`,
+    ],
   ];
 }
 

@@ -189,7 +189,9 @@ function failuresOf(
     const reason = output.stderr.trim() || `ip ended with ${output.status}`;
     return steps.map((step) => ({ step, reason })).reverse();
   }
-  return errors.filter(({ reason }) => !GONE_REGEXP.test(reason))
+  const gone = (reason: string) =>
+    reason.split("; ").every((part) => GONE_REGEXP.test(part));
+  return errors.filter(({ reason }) => !gone(reason))
     .flatMap(({ line, reason }) => {
       const step = steps[line - 1];
       return step === undefined ? [] : [{ step, reason }];

@@ -110,6 +110,13 @@ export class Bench implements AsyncDisposable {
     return phase === "up" && owner === undefined ? reconnects : undefined;
   }
 
+  /** Whether a stop that was killed has begun. */
+  async #isStopping(): Promise<boolean> {
+    const { lab: { client } } = await this.#get();
+    const argv = ["grep", "-q", '"phase":"stopping"', this.#journal];
+    return (await client.run(argv)).code === 0;
+  }
+
   /** Resolves when the tunnel came back; to false, when nobody is at it. */
   async #isBack(): Promise<boolean> {
     const { lab: { client } } = await this.#get();
@@ -225,7 +232,9 @@ export class Bench implements AsyncDisposable {
       }
     }
     if (operation !== "reconnect" && killed && then === "start") {
+      const begun = await this.#isStopping();
       const { code, stderr } = await this.#pvpn(this.#args);
+      assert(!(begun && stderr.includes("taking it over")), stderr);
       // Killed when all was done, or before anything was undone, it has left a
       // tunnel that is up.
       if (code !== 0) assertMatch(stderr, /has the default route already/);

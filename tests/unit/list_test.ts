@@ -78,6 +78,18 @@ Deno.test("tunnelInfo() has all members, whatever is known", () => {
   );
 });
 
+Deno.test("tunnelInfo() calls none dead whose stop was cut: its routes may be open", () => {
+  const live = { alive: false, socket: undefined };
+  const none = reading(0, 0, 0);
+  const phases = ["connecting", "up", "reconnecting", "stopping"] as const;
+  assertEquals(
+    phases.map((phase) =>
+      tunnelInfo({ ...STATE, phase }, live, none, none).state
+    ),
+    ["dead", "dead", "dead", "stopping"],
+  );
+});
+
 Deno.test("tunnelInfo() knows no rate of a device that was made anew", () => {
   const live = { alive: true, socket: undefined };
   const info = tunnelInfo(STATE, live, reading(0, 9, 9), reading(1, 1, 99));

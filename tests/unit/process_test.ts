@@ -239,8 +239,54 @@ Deno.test("endProcesses() says so where the shell fails, and asks nobody twice",
     assert(runs(id.pid));
   }));
 
+Deno.test("endProcesses() believes the last line alone, with the status that goes with it", async () => {
+  const ids = [{ pid: 4711, start: "1" }];
+  const end = (stdout: string, status: number) =>
+    endProcesses(
+      running(() => Promise.resolve({ status, stdout, stderr: "" })),
+      ids,
+      ["ip"],
+    );
+  const known = async (stdout: string, status: number) => {
+    const { all, output } = await end(stdout, status);
+    return [all, output.status];
+  };
+  assertEquals(await known("ended 0\n", 0), [true, 0]);
+  assertEquals(await known("ended 0\n\nstays 2\n", 1), [false, 2]);
+  for (
+    const [stdout, status] of [
+      ["", 0],
+      ["ended 0\n", 1],
+      ["ended 0\n", 141],
+      ["stays 0\n", 0],
+      ["ended 0\n\n", 0],
+      ["ended 0", 0],
+      ["not ended 0\n", 0],
+    ] as const
+  ) {
+    const error = await failureOf(() => end(stdout, status));
+    assertEquals(error.name, "CommandError", stdout);
+  }
+});
+
 /** A user who has no processes. */
 const NOBODY = 54321;
+
+Deno.test({
+  name: "endProcesses() says that one stays which it may not end",
+  ignore: Deno.uid() !== 0,
+  fn: () =>
+    withProcess("sleep 60", async (id) => {
+      const powerless = running((argv, options) =>
+        system.change(
+          ["setpriv", `--reuid=${NOBODY}`, "--clear-groups", ...argv],
+          options,
+        )
+      );
+      const { all } = await endProcesses(powerless, [id]);
+      assertEquals([all, runs(id.pid)], [false, true]);
+    }),
+});
 
 Deno.test({
   name:

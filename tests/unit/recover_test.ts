@@ -1,7 +1,9 @@
-import { assert, assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { claim, recover } from "../../lib/claim.ts";
 import type { Runner } from "../../lib/command.ts";
+import type { Environment } from "../../lib/environment.ts";
 import { Journal, type StateDir } from "../../lib/journal.ts";
+import { reconnect } from "../../lib/reconnect.ts";
 import { silentLog } from "../../lib/log.ts";
 import type { IpStep, UndoStep } from "../../lib/undo_step.ts";
 import { claimed, FREE, PAIRS, PREFIX, TUNNEL, withState } from "./claimed.ts";
@@ -76,6 +78,34 @@ Deno.test("recover() undoes what died while it was stopped, and does not hand it
       assertEquals([dead, undid], [undefined, true]);
     });
     assertEquals(files(dir), []);
+  }));
+
+Deno.test("recover() goes on after a stop that fails again, and tells of it", () =>
+  withState(async (dir) => {
+    const failed = await claimed(dir, { phase: "stopping", undo: [RULE] });
+    const other = { ...RULE, words: ["priority", "10001"] };
+    await claimed(dir, { phase: "connecting", undo: [other] });
+    const stderr =
+      "RTNETLINK answers: Operation not permitted\nCommand failed -:1\n";
+    const warned: string[] = [];
+    const log = { ...silentLog, warn: (line: string) => warned.push(line) };
+    await withRunner([
+      { ...UNDONE, output: { status: 1, stderr } },
+      batch(["ip", "-4", "-force"], ["rule delete priority 10001"]),
+    ], (runner) => recover(dir, runner, log as typeof silentLog));
+    assertEquals(await dir.devices(), [failed.device]);
+    assertMatch(warned[0]!, /could be undone.*not permitted.*pvpn -S/);
+  }));
+
+Deno.test("reconnect() undoes a tunnel whose stop was killed, and brings none up", () =>
+  withState(async (dir) => {
+    const { device } = await claimed(dir, { phase: "stopping", undo: [RULE] });
+    await withRunner([UNDONE], async (runner) => {
+      const { signal } = new AbortController();
+      const env = { dir, runner, signal, log: silentLog };
+      await reconnect(device, env as unknown as Environment);
+    });
+    assertEquals(await dir.check(), false); // nor is its folder there
   }));
 
 Deno.test("recover() leaves alone what is up", () =>

@@ -117,6 +117,17 @@ Deno.test("undoSteps() takes what is gone already for done", async () => {
   }
 });
 
+Deno.test("undoSteps() takes nothing for gone for what is said beside the cause", async () => {
+  const stderr = "sh: 1: kill: No such process\n" +
+    "RTNETLINK answers: Device or resource busy\nCommand failed -:1\n";
+  const steps = [deleteLink("tun0"), keeper];
+  const output = { status: 1, stderr };
+  const failures = await withRunner([
+    endOf("4711 123456", { ...GONE_LINK, output }),
+  ], (runner) => undoSteps(steps, runner));
+  assertEquals(failures.map(({ step }) => step), steps.slice(0, 1));
+});
+
 Deno.test("undoSteps() goes on after failures, and gives them in their order", async () => {
   const steps: UndoStep[] = [
     route,
