@@ -178,9 +178,9 @@ export interface Recovered {
 
 /**
  * Undoes what died while it was being connected or stopped, and removes stray
- * files. A tunnel that was up and has died holds its routes closed, until somebody says
- * that they may open; one that somebody is at work on, or that is up, is left
- * alone.
+ * files. A tunnel that was up and has died holds its routes closed, until
+ * somebody says that they may open; one that somebody is at work on, or that is
+ * up, is left alone. A stop that fails once more is told of, no more.
  *
  * @param wanted Whether the caller takes a tunnel over that has died.
  */

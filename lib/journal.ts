@@ -19,7 +19,7 @@ import {
   unlessFull,
 } from "./state_file.ts";
 import { type UndoFailure, undoSteps } from "./undo.ts";
-import { type UndoStep } from "./undo_step.ts";
+import type { UndoStep } from "./undo_step.ts";
 
 /** Where state is kept: on a file system that a reboot empties. */
 export const STATE_DIR = "/run/pvpn";

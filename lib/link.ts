@@ -7,7 +7,7 @@ import type { Family } from "./address.ts";
 import type { Runner } from "./command.ts";
 import { ExitCode, PvpnError } from "./errors.ts";
 import { batchErrors } from "./undo.ts";
-import { type IpStep } from "./undo_step.ts";
+import type { IpStep } from "./undo_step.ts";
 
 /**
  * The group of tunnels' devices (ip-link(8)): all others are "outside" to the
