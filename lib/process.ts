@@ -132,8 +132,8 @@ export async function treeOf(
   });
 }
 
-/** The last line of `end`. */
-const END_REGEXP = /(?:^|\n)(ended|stays) (\d+)\n$/;
+/** What `end` and `stop` print last. */
+const END_REGEXP = /(?:^|\n)(ended|stays)\n(\d+)\n$/;
 
 /** How processes have ended. */
 export interface Ended {
@@ -143,36 +143,32 @@ export interface Ended {
   readonly output: CommandOutput;
 }
 
+async function end(runner: Runner, argv: Argv): Promise<Ended> {
+  const output = await runner.change(argv);
+  const [, said, status] = END_REGEXP.exec(output.stdout) ?? [];
+  if (said === undefined) throw new CommandError(argv, output);
+  return {
+    all: said === "ended",
+    output: { ...output, status: Number(status) },
+  };
+}
+
 /**
  * Ends processes and all below them, and waits until they have gone.
  *
  * @param ids Who; the first is asked to end first.
- * @param argv What is run when all have been asked to end, so that it has not
- * to wait for them; they may not care for what it does.
- * @param input What that reads.
+ * @param argv What is run beside that, to no longer wait for them than it has
+ * to; they may not care for what it does.
+ * @param input What that reads, as soon as none of them can do anything.
  * @throws {CommandError} Where nobody knows what was done: as if it was nothing.
  */
 export async function endProcesses(
   runner: Runner,
   ids: readonly ProcessId[],
   argv: Argv = [],
-  input?: string,
+  input = "",
 ): Promise<Ended> {
-  const all = [...script("end", ids), ...argv];
-  const output = await runner.change(all, {
-    ...(input === undefined ? {} : { input }),
-    anyStatus: true,
-  });
-  const [, said, status] = END_REGEXP.exec(output.stdout) ?? [];
-  const gone = said === "ended";
-  // Another status also says that not all of the input was read.
-  if (said === undefined || output.status !== (gone ? 0 : 1)) {
-    throw new CommandError(all, output);
-  }
-  return {
-    all: gone,
-    output: { ...output, status: Number(status) },
-  };
+  return await end(runner, [...script("end", ids), input, ...argv]);
 }
 
 /**
@@ -184,5 +180,7 @@ export async function stopOwner(
   runner: Runner,
   id: ProcessId,
 ): Promise<void> {
-  await runner.change(script("stop", [id]));
+  const argv = [...script("stop", [id]), ""];
+  const { all, output } = await end(runner, argv);
+  if (!all) throw new CommandError(argv, output);
 }

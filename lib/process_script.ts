@@ -4,14 +4,16 @@
  * @module
  */
 
-// Arguments: what to do, PID START pairs in one word, and a command.
+// Arguments: what to do, PID START pairs in one word; for the last two also what
+// a command is to read, and that command.
 //   alive  prints the pid of each that is running
 //   tree   prints PID START of each and of all below it, parents first
 //   end    ends each and all below it, and returns when they have gone
 //   stop   the same, but asks only each itself: it ends what is below it
-// The command is run beside that, when all have been asked to end. The last line
-// of both is "ended" or, where one is still there, "stays", and the command's
-// status: without it, nobody knows what was done.
+// Both print "ended" or, where one is still there, "stays"; without it, nobody
+// knows what was done. The last line is the command's status. That is started
+// before all are found, so that no time goes by until it is there, and gets its
+// input as soon as none of them can do anything any more.
 // What is to end is stopped while it is looked at: it may be about to start
 // another process, which nobody would find when its parent has gone. It goes on
 // where this fails: for a further process there may be no room.
@@ -29,7 +31,7 @@ alive() {
 start_of() {
   read -r stat 2>/dev/null <"/proc/$1/stat" || return
   set -- \${stat##*") "}
-  start=\${20}
+  state=$1 start=\${20}
 }
 children() {
   list=
@@ -40,18 +42,18 @@ children() {
   done
 }
 freeze() {
-  kill -STOP "$1" 2>/dev/null || return
-  looks=0
-  while read -r stat 2>/dev/null <"/proc/$1/stat"; do
-    case \${stat##*") "} in [TtZXx]*) break ;; esac
+  kill -STOP "$1" 2>/dev/null && looks=0 || looks=500
+  while start_of "$1"; do
+    case $state in [TtZXx]) return ;; esac
     looks=$((looks + 1))
-    [ $looks -lt 500 ] || break # in a call that nothing interrupts
+    [ $looks -lt 500 ] || return 0 # in a call that nothing interrupts
     [ $looks -lt 20 ] || sleep 0.002
   done
+  return 1
 }
 tree() {
-  [ "$what$frozen" != end ] || freeze "$1"
-  start_of "$1" && echo "$1 $start"
+  [ "$what$frozen" = end ] && look=freeze || look=start_of
+  ! $look "$1" || echo "$1 $start"
   children "$1"
   for child in $list; do (tree "$child") || return; done
 }
@@ -66,9 +68,9 @@ find() {
         if ! alive "$1" "$2"; then :
         elif [ $what = stop ]; then ids="$ids$1 $2$nl"
         else
-          ids="$ids$1 $2$nl" # may be frozen before it is told
+          before=$ids ids="$ids$1 $2$nl" # may be frozen before it is told
           found=$(tree "$1") && all=yes || all=
-          ids="$ids$found$nl"
+          ids="$before$found$nl"
           [ -n "$all" ] || return
         fi ;;
     esac
@@ -102,25 +104,26 @@ show() {
     shift 2
   done
 }
-what=$1 ids=$2 frozen= command= status=0
+end_all() {
+  [ $what = stop ] || trap 'signal CONT $ids' EXIT
+  find $ids || exit
+  frozen=yes
+  printf %s "$input" 2>/dev/null
+  exec >/dev/null # its end
+  signal TERM $ids
+  [ $what = stop ] || signal CONT $ids
+  wait_for $ids && echo ended >&3 || echo stays >&3
+}
+what=$1 ids=$2 frozen=
 shift 2
 case $what in
   end | stop)
-    trap '' HUP INT QUIT TERM
-    [ $what = stop ] || trap 'signal CONT $ids' EXIT
-    find $ids || exit
-    frozen=yes
-    signal TERM $ids
-    [ $what = stop ] || signal CONT $ids
-    if [ $# -gt 0 ]; then
-      exec 3<&0 # or it would read nothing
-      "$@" <&3 3<&- &
-      command=$!
-    fi
-    wait_for $ids && said=ended || said=stays
-    [ -z "$command" ] || wait "$command" || status=$?
-    echo "$said $status"
-    [ $said = ended ] ;;
+    input=$1
+    shift
+    trap '' HUP INT QUIT TERM PIPE
+    exec 3>&1
+    if [ $# -gt 0 ]; then end_all | "$@" 3>&-; else (end_all); fi
+    echo $? ;;
   *)
     show $ids
     exit 0 ;;

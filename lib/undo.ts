@@ -36,15 +36,17 @@ export async function undoSteps(
     while (groups.length > 0 && fits(groups.at(-1)!, stage)) {
       stage.push(groups.pop()!);
     }
+    // A device takes longest to go away.
+    stage.sort((a, b) => Number(b.kind === "user") - Number(a.kind === "user"));
     const ended = await Promise.allSettled(
       stage.map((group) => undoGroup(group, runner)),
     );
     for (const one of ended) {
       if (one.status === "rejected") throw one.reason;
-      failures.unshift(...one.value);
+      failures.push(...one.value);
     }
   }
-  return failures;
+  return failures.sort((a, b) => steps.indexOf(a.step) - steps.indexOf(b.step));
 }
 
 /** Steps that follow each other, and are undone by one command. */
@@ -94,7 +96,7 @@ async function undoGroup(
       const failures: UndoFailure[] = [];
       for (const step of steps.toReversed()) {
         if (step.kind !== "resolver") continue;
-        failures.unshift(
+        failures.push(
           ...await orAll([step], async () => {
             await undoResolver(step, runner);
             return [];
@@ -145,7 +147,7 @@ async function endUsers(
   const processes = steps.filter((step) => step.kind === "process");
   const devices = steps.filter((step) => step.kind === "ip").toReversed();
   return await orAll(steps, async () => {
-    const none = { argv: [], input: undefined };
+    const none = { argv: [], input: "" };
     const { argv, input } = devices.length > 0 ? deletion(devices) : none;
     const { all, output } = await endProcesses(runner, processes, argv, input);
     const reason = "it, or a process below it, does not end";
@@ -179,7 +181,7 @@ function deletion(steps: readonly IpStep[]) {
   return { argv, input: lines.join("") };
 }
 
-/** The steps of a deletion that failed, in the order of their record. */
+/** The steps of a deletion that failed. */
 function failuresOf(
   steps: readonly IpStep[],
   output: CommandOutput,
@@ -187,7 +189,7 @@ function failuresOf(
   const errors = batchErrors(output);
   if (output.status >= 128 || output.status !== 0 && errors.length === 0) {
     const reason = output.stderr.trim() || `ip ended with ${output.status}`;
-    return steps.map((step) => ({ step, reason })).reverse();
+    return steps.map((step) => ({ step, reason }));
   }
   const gone = (reason: string) =>
     reason.split("; ").every((part) => GONE_REGEXP.test(part));
@@ -195,7 +197,7 @@ function failuresOf(
     .flatMap(({ line, reason }) => {
       const step = steps[line - 1];
       return step === undefined ? [] : [{ step, reason }];
-    }).reverse();
+    });
 }
 
 // ENOENT, ESRCH, ENODEV and what iproute2 and the kernel say instead; and a

@@ -61,15 +61,15 @@ export function endOf(
   expected?: Expected,
   said: "ended" | "stays" | "" = "ended",
 ): Expected {
-  const { argv = [], input, output = {} } = expected ?? {};
+  const { argv = [], input = "", output = {} } = expected ?? {};
   const { status = 0 } = output;
   return change(
-    ["sh", "-c", /^alive\(\)/, "pvpn", "end", ids, ...argv],
-    input,
+    ["sh", "-c", /^alive\(\)/, "pvpn", "end", ids, input, ...argv],
+    undefined,
     {
       ...output,
-      stdout: said === "" ? "" : `${said} ${status}\n`,
-      status: said === "" ? status : said === "ended" ? 0 : 1,
+      stdout: said === "" ? "" : `${said}\n${status}\n`,
+      status: said === "" ? status : 0,
     },
   );
 }

@@ -133,7 +133,7 @@ Deno.test("glance() reads counters, then connections, and takes none for others"
 });
 
 Deno.test("look() asks the owner where there is one, else the keeper", async () => {
-  await withProcess("sleep 100", async (id) => {
+  await withProcess("exec sleep 100", async (id) => {
     const step = { kind: "process", ...id } as const;
     const gone = { ...identify(Deno.pid), start: "1" };
     const states: TunnelState[] = [

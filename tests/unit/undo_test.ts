@@ -30,12 +30,12 @@ Deno.test("undoSteps() goes backwards, one ip for each run of one family", async
     rule(6, 4),
   ];
   const failures = await withRunner([
+    // First what takes longest: the device, when its user can do no more.
+    endOf("4711 123456", GONE_LINK),
     batch(IP(6), [line(4)]),
     batch(IP(4), [line(3)]),
     batch(IP(6), [line(2), line(1)]),
     batch(IP(4), ["route delete 10.0.0.0/8 via 10.1.0.2 dev tun0"]),
-    // The device, when both of its users have been asked to end.
-    endOf("4711 123456", GONE_LINK),
   ], (runner) => undoSteps(steps, runner));
   assertEquals(failures, []);
 });
@@ -49,7 +49,7 @@ Deno.test("undoSteps() takes rules, routes, processes and their device back side
     const { promise, resolve } = Promise.withResolvers<void>();
     running.set(`${program} ${family}`.trim(), resolve);
     await promise;
-    return { status: 0, stdout: "ended 0\n", stderr: "" };
+    return { status: 0, stdout: "ended\n0\n", stderr: "" };
   };
   const done = undoSteps(steps, { change } as unknown as Runner);
   for (let stage = 0; stage < 2; stage++) {
@@ -61,7 +61,7 @@ Deno.test("undoSteps() takes rules, routes, processes and their device back side
     begun.forEach((end) => end());
   }
   assertEquals(await done, []);
-  assertEquals(seen, [["nft -f"], ["ip -6", "ip -4", "sh -c"]]);
+  assertEquals(seen, [["nft -f"], ["sh -c", "ip -6", "ip -4"]]);
 });
 
 Deno.test("undoSteps() ends a keeper before what it keeps, which it would start again", async () => {
@@ -187,7 +187,7 @@ Deno.test("undoSteps() forgets nobody where the shell itself fails, however it d
 
 Deno.test("undoSteps() takes no device for deleted of which ip was not told", async () => {
   // What the runner says where its input was cut.
-  const output = { status: 141, stdout: "ended 0\n", stderr: "" };
+  const output = { status: 141, stdout: "ended\n0\n", stderr: "" };
   const steps = [deleteLink("tun0"), keeper];
   const failures = await withRunner([
     { ...endOf("4711 123456", GONE_LINK), output },
@@ -221,7 +221,7 @@ Deno.test("undoSteps() waits for what goes on beside a failure", async () => {
     if (program !== "sh") throw new Deno.errors.NotFound("no room");
     await slow.promise;
     ended = true;
-    return { status: 0, stdout: "ended 0\n", stderr: "" };
+    return { status: 0, stdout: "ended\n0\n", stderr: "" };
   };
   const done = undoSteps([keeper, route], { change } as unknown as Runner);
   setTimeout(slow.resolve);
