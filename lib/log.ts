@@ -109,7 +109,8 @@ export function stderrLog(options: StderrOptions): Log {
   const lines = (prefix: string, text: string) =>
     text.split("\n").map((line) => prefix + printable(line)).join("\n");
   return {
-    debug: (message) => void logger.debug(lines("", message)),
+    // Of whole scripts, which are not to be taken apart for nobody.
+    debug: (message) => debug && logger.debug(lines("", message)),
     info: (message) => void logger.info(lines("pvpn: ", message)),
     warn: (message) => void logger.warn(lines("pvpn: warning: ", message)),
     error(message) {

@@ -133,7 +133,7 @@ export async function treeOf(
 }
 
 /** What `end` and `stop` print last. */
-const END_REGEXP = /(?:^|\n)(ended|stays)\n(\d+)\n$/;
+const END_REGEXP = /(?:^|\n)(ended|stays) (\d+)\n(\d+)\n$/;
 
 /** How processes have ended. */
 export interface Ended {
@@ -145,11 +145,15 @@ export interface Ended {
 
 async function end(runner: Runner, argv: Argv): Promise<Ended> {
   const output = await runner.change(argv);
-  const [, said, status] = END_REGEXP.exec(output.stdout) ?? [];
-  if (said === undefined) throw new CommandError(argv, output);
+  const [, said, given, status] = END_REGEXP.exec(output.stdout) ?? [];
+  // Its own status says nothing of what it did.
+  if (said === undefined) {
+    throw new CommandError(argv, { ...output, status: 1 });
+  }
   return {
     all: said === "ended",
-    output: { ...output, status: Number(status) },
+    // What has not been told to a command, that cannot have done.
+    output: { ...output, status: Number(status) || Number(given) },
   };
 }
 
@@ -157,8 +161,7 @@ async function end(runner: Runner, argv: Argv): Promise<Ended> {
  * Ends processes and all below them, and waits until they have gone.
  *
  * @param ids Who; the first is asked to end first.
- * @param argv What is run beside that, to no longer wait for them than it has
- * to; they may not care for what it does.
+ * @param argv What is run beside that, and may be done while they are there.
  * @param input What that reads, as soon as none of them can do anything.
  * @throws {CommandError} Where nobody knows what was done: as if it was nothing.
  */
@@ -174,13 +177,17 @@ export async function endProcesses(
 /**
  * Asks a pvpn to end, which undoes what it was at, and waits until it has.
  *
- * @throws {CommandError} Where it is still there 4 s later.
+ * @throws {PvpnError} Where it is still there 4 s later.
  */
 export async function stopOwner(
   runner: Runner,
   id: ProcessId,
 ): Promise<void> {
-  const argv = [...script("stop", [id]), ""];
-  const { all, output } = await end(runner, argv);
-  if (!all) throw new CommandError(argv, output);
+  const { all } = await end(runner, [...script("stop", [id]), ""]);
+  if (all) return;
+  throw new PvpnError(
+    ExitCode.state,
+    `process ${id.pid}, a pvpn that was asked to end, does not end`,
+    [`see what holds it up: ps -o pid,stat,wchan:30,args ${id.pid}`],
+  );
 }

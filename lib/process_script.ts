@@ -10,13 +10,14 @@
 //   tree   prints PID START of each and of all below it, parents first
 //   end    ends each and all below it, and returns when they have gone
 //   stop   the same, but asks only each itself: it ends what is below it
-// Both print "ended" or, where one is still there, "stays"; without it, nobody
-// knows what was done. The last line is the command's status. That is started
-// before all are found, so that no time goes by until it is there, and gets its
-// input as soon as none of them can do anything any more.
+// These two print "ended" or, where one is still there, "stays", with the status
+// of giving the command its input; and last, the command's status. Without both
+// lines, nobody knows what was done.
 // What is to end is stopped while it is looked at: it may be about to start
-// another process, which nobody would find when its parent has gone. It goes on
-// where this fails: for a further process there may be no room.
+// another process, which nobody would find when its parent has gone. Where the
+// search fails (there may be no room for a further process), all go on again.
+// The command is started before the search, so that it is there when its turn
+// comes; it gets its input as soon as nobody can do anything any more.
 // There is no event for the end of a process that is not one's own child, so
 // `end` looks again, soon at first; after 2 s it no longer asks.
 
@@ -28,7 +29,7 @@ alive() {
   set -- \${stat##*") "}
   [ "$1" != Z ] && [ "\${20}" = "$start" ]
 }
-start_of() {
+look() {
   read -r stat 2>/dev/null <"/proc/$1/stat" || return
   set -- \${stat##*") "}
   state=$1 start=\${20}
@@ -41,19 +42,22 @@ children() {
     list="$list $line"
   done
 }
-freeze() {
-  kill -STOP "$1" 2>/dev/null && looks=0 || looks=500
-  while start_of "$1"; do
-    case $state in [TtZXx]) return ;; esac
+stopped() {
+  looks=0
+  while case $state in [TtZXx]) false ;; esac; do
     looks=$((looks + 1))
-    [ $looks -lt 500 ] || return 0 # in a call that nothing interrupts
+    [ $looks -lt 500 ] || return # in a call that nothing interrupts
     [ $looks -lt 20 ] || sleep 0.002
+    look "$1" || return
   done
-  return 1
 }
 tree() {
-  [ "$what$frozen" = end ] && look=freeze || look=start_of
-  ! $look "$1" || echo "$1 $start"
+  stop=
+  [ "$what$frozen" != end ] || ! kill -STOP "$1" 2>/dev/null || stop=yes
+  if look "$1"; then
+    echo "$1 $start" # at once: for a sleep there may be no room
+    [ -z "$stop" ] || stopped "$1"
+  fi
   children "$1"
   for child in $list; do (tree "$child") || return; done
 }
@@ -68,9 +72,9 @@ find() {
         if ! alive "$1" "$2"; then :
         elif [ $what = stop ]; then ids="$ids$1 $2$nl"
         else
-          before=$ids ids="$ids$1 $2$nl" # may be frozen before it is told
+          ids="$ids$1 $2$nl" # may be stopped before it is told
           found=$(tree "$1") && all=yes || all=
-          ids="$before$found$nl"
+          ids="$ids\${found#"$1 $2"}$nl"
           [ -n "$all" ] || return
         fi ;;
     esac
@@ -109,10 +113,12 @@ end_all() {
   find $ids || exit
   frozen=yes
   printf %s "$input" 2>/dev/null
-  exec >/dev/null # its end
+  given=$?
+  exec >&2 # the end of the input
   signal TERM $ids
   [ $what = stop ] || signal CONT $ids
-  wait_for $ids && echo ended >&3 || echo stays >&3
+  wait_for $ids && said=ended || said=stays
+  echo "$said $given" >&3
 }
 what=$1 ids=$2 frozen=
 shift 2

@@ -138,7 +138,8 @@ async function orAll(
 /**
  * Ends processes, in the order in which they were recorded: a keeper that is
  * ended after what it keeps would start it again. Deletes the devices that
- * they use when all have been asked: the kernel takes 15 to 40 ms for one.
+ * they use when none of them can do anything any more, not only when they have
+ * gone: the kernel takes 15 to 40 ms for one.
  */
 async function endUsers(
   steps: readonly UndoStep[],

@@ -68,7 +68,7 @@ export function endOf(
     undefined,
     {
       ...output,
-      stdout: said === "" ? "" : `${said}\n${status}\n`,
+      stdout: said === "" ? "" : `${said} 0\n${status}\n`,
       status: said === "" ? status : 0,
     },
   );

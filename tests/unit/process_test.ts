@@ -197,7 +197,7 @@ Deno.test("endProcesses() kills what does not end when it is asked to, or is sto
 /** A runner that changes things in another way. */
 const running = (change: Runner["change"]) => ({ change }) as Runner;
 
-Deno.test("endProcesses() runs a command when all have been asked, and waits for both", () =>
+Deno.test("endProcesses() runs a command beside that, and waits for both", () =>
   withDir(async (dir) => {
     await system.change(["mkfifo", `${dir}/go`]);
     // It ends when the command lets it, which has to wait for it then.
@@ -218,6 +218,42 @@ Deno.test("endProcesses() runs a command when all have been asked, and waits for
     const argv = ["sh", "-c", `sleep 0.3; echo done >${dir}/done`];
     await endProcesses(system, [], argv);
     assert(existsSync(`${dir}/done`), "it was not waited for");
+  }));
+
+Deno.test("endProcesses() gives the command all of its input when nobody can do anything", () =>
+  withDir(async (dir) => {
+    await system.change(["mkfifo", `${dir}/go`]);
+    // It ends when the command does, which therefore cannot wait for it.
+    const script =
+      `trap 'read -r _ <${dir}/go; echo >${dir}/asked; exit' TERM; sleep 60 & ` +
+      `echo >${dir}/up; wait`;
+    await withProcess(script, async (id) => {
+      await until(() => existsSync(`${dir}/up`));
+      const all = [id.pid, ...children(id.pid)];
+      // It looks while most of what it is to read waits for it: see pipe(7).
+      const look = `read -r word; cd "$1"; shift
+        for pid; do read -r _ _ state _ </proc/$pid/stat; echo $state; done \
+          >seen; [ -e asked ] || echo not asked >>seen
+        echo "$word" "$(wc -c)" >>seen; echo >go`;
+      const argv = ["sh", "-c", look, "look", dir, ...all.map(String)];
+      const more = "x".repeat(100_000);
+      const ended = await endProcesses(bounded, [id], argv, `word\n${more}`);
+      assertEquals([ended.all, ended.output.status], [true, 0]);
+      const seen = await Deno.readTextFile(`${dir}/seen`);
+      assertEquals(seen, "T\nT\nnot asked\nword 100000\n");
+      assert(existsSync(`${dir}/asked`), "it was killed");
+    });
+  }));
+
+Deno.test("endProcesses() also ends them where the command is not there, or reads nothing", () =>
+  withProcess("exec sleep 60", async (id) => {
+    const input = "x".repeat(100_000);
+    const ended = await endProcesses(bounded, [id], ["no-such-program"], input);
+    assertEquals([ended.all, ended.output.status], [true, 127]);
+    assert(!runs(id.pid));
+    const { all, output } = await endProcesses(bounded, [id], ["true"], input);
+    assertEquals(all, true);
+    assert(output.status !== 0, "as if it had been told");
   }));
 
 Deno.test("endProcesses() does not end by ^C what it runs beside", () =>
@@ -251,10 +287,11 @@ Deno.test("endProcesses() believes the last two lines alone", async () => {
     const { all, output } = await end(stdout);
     return [all, output.status];
   };
-  assertEquals(await known("ended\n0\n"), [true, 0]);
-  assertEquals(await known("ended\n0\nstays\n2\n"), [false, 2]);
-  const unknown = ["", "ended\n", "0\n", "ended\n0\n\n", "ended\n0"];
-  for (const stdout of [...unknown, "not ended\n0\n", "ended 0\n"]) {
+  assertEquals(await known("ended 0\n0\n"), [true, 0]);
+  assertEquals(await known("ended 0\n0\nstays 0\n2\n"), [false, 2]);
+  assertEquals(await known("ended 1\n0\n"), [true, 1]);
+  const unknown = ["", "ended 0\n", "0\n", "ended 0\n0\n\n", "ended 0\n0"];
+  for (const stdout of [...unknown, "not ended 0\n0\n", "ended\n0\n"]) {
     const error = await failureOf(() => end(stdout));
     assertEquals(error.name, "CommandError", stdout);
   }
@@ -310,6 +347,30 @@ Deno.test({
       },
     ),
 });
+
+Deno.test("endProcesses() lets go on whom it waits for to stop when it fails", () =>
+  withDir((dir) =>
+    withProcess("sleep 60 & wait", async (id) => {
+      await until(() => children(id.pid).length === 1);
+      const child = children(id.pid)[0]!;
+      // The child does not stop at once, and there is no room for a sleep then.
+      const fakes = `sleep() { exit 2; }; kill() { echo "$@" >>${dir}/said;
+        [ "$2" != ${id.pid} ] || command kill "$@"; }`;
+      const slow = running(([sh, c, script, ...words]) =>
+        system.change([sh!, c!, `${fakes}\n${script}`, ...words])
+      );
+      const error = await failureOf(() => endProcesses(slow, [id]));
+      assertEquals(error.name, "CommandError");
+      assertEquals(
+        (await Deno.readTextFile(`${dir}/said`)).split("\n"),
+        ["STOP", "CONT"].flatMap((signal) => [
+          `-${signal} ${id.pid}`,
+          `-${signal} ${child}`,
+        ]).concat(""),
+      );
+      await endProcesses(system, [id]);
+    })
+  ));
 
 Deno.test("endProcesses() is content with who has ended already", () =>
   withProcess(":", async (id, child) => {
