@@ -7,7 +7,15 @@
  */
 import { Lab } from "../lab/lab.ts";
 import { pvpnBinary } from "../lab/pvpn.ts";
-import { Figures, FLOOR, LOGIN, measure, print, progress } from "./measure.ts";
+import {
+  Figures,
+  FLOOR,
+  inTurn,
+  LOGIN,
+  measure,
+  print,
+  progress,
+} from "./measure.ts";
 import { connect, own, peers, SCRIPT, SSHUTTLE, stop } from "./peers.ts";
 
 const STARTS = ["--help", "-l"];
@@ -22,7 +30,7 @@ for (let round = -1; round < rounds; round++) {
   const count = round >= 0; // the first one fills the caches
   const floor = await measure(lab, LOGIN);
   if (count) times.add(FLOOR, floor);
-  for (const peer of all) {
+  for (const peer of inTurn(all, round)) {
     const there = await connect(lab, peer);
     const gone = await stop(lab, peer);
     if (!count) continue;

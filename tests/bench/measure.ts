@@ -62,6 +62,11 @@ export class Figures {
   }
 }
 
+/** Every other round backwards, so that nobody always comes after the same. */
+export function inTurn<T>(all: readonly T[], round: number): readonly T[] {
+  return round % 2 === 0 ? all : all.toReversed();
+}
+
 /** Tells whoever waits what is being measured. */
 export async function progress(text: string): Promise<void> {
   await Deno.stderr.write(new TextEncoder().encode(`bench: ${text}\n`));

@@ -2,7 +2,7 @@
  * Runs all benchmarks and writes docs/performance.md and docs/performance.svg:
  * the text of the page stays, what stands between its marks is replaced.
  *
- * Usage: deno run -A tests/bench/run.ts [ROUNDS]
+ * Usage: deno run -A tests/bench/run.ts [ROUNDS [PART]...]
  */
 import { fromFileUrl } from "@std/path";
 import { pvpnBinary } from "../lab/pvpn.ts";
@@ -10,13 +10,14 @@ import { VERSION } from "../../lib/version.ts";
 import { chart, withPart } from "./report.ts";
 
 const rounds = Number(Deno.args[0] || 4);
-if (!(rounds >= 1)) throw new Error("usage: run.ts [ROUNDS]");
+if (!(rounds >= 1)) throw new Error("usage: run.ts [ROUNDS [PART]...]");
+const only = Deno.args.slice(1);
 
 /** The parts of the page: programs beside this one, and their arguments. */
 const PARTS: readonly (readonly [string, ...number[]])[] = [
   ["connect", 3 * rounds],
   ["counted", rounds],
-  ["throughput", rounds, 2],
+  ["throughput", 3 * rounds, 2],
   ["resident", 30],
   ["scale", 100, 3],
   ["link", Math.ceil(rounds / 2), 4],
@@ -63,8 +64,9 @@ async function put(name: string, text: string): Promise<void> {
   await Deno.writeTextFile(path, withPart(page, name, text));
 }
 
-await put("machine", await machine());
+if (only.length === 0) await put("machine", await machine());
 for (const [name, ...args] of PARTS) {
+  if (only.length > 0 && !only.includes(name)) continue;
   await say(`${name}:\n`);
   const program = pathOf(`tests/bench/${name}.ts`);
   const words = ["run", "-A", "--no-check", program, ...args.map(String)];

@@ -7,7 +7,7 @@
  * Usage: deno run -A tests/bench/throughput.ts [ROUNDS [SECONDS]]
  */
 import { Lab } from "../lab/lab.ts";
-import { Figures, print, progress, quantile } from "./measure.ts";
+import { Figures, inTurn, print, progress, quantile } from "./measure.ts";
 import { connect, own, peers, RAW, SCRIPT, SSHUTTLE, stop } from "./peers.ts";
 import { load, roundTrips } from "./traffic.ts";
 
@@ -28,7 +28,7 @@ const [rate, trip, here, there] = Array.from(
 ) as [Figures, Figures, Figures, Figures];
 for (let round = 0; round < rounds; round++) {
   await progress(`round ${round + 1} of ${rounds}`);
-  for (const peer of all) {
+  for (const peer of inTurn(all, round)) {
     await connect(lab, peer);
     trip.add(peer.name, quantile(await roundTrips(lab, peer, 1)));
     for (const { streams, way } of LOADS) {

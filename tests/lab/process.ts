@@ -36,6 +36,8 @@ export interface ProcessInfo {
   ppid: number;
   comm: string;
   args: string;
+  /** Seconds of a processor that it has had, as user and as system. */
+  readonly cpu: number;
 }
 
 /** Gathers a stream as text; what came until then stays when it is cancelled. */
@@ -149,13 +151,15 @@ export function readProcesses(proc: string): ProcessInfo[] {
       const stat = Deno.readTextFileSync(`${proc}/${name}/stat`);
       const args = Deno.readTextFileSync(`${proc}/${name}/cmdline`);
       const end = stat.lastIndexOf(")");
-      const [state, ppid] = stat.slice(end + 2).split(" ");
+      const fields = stat.slice(end + 2).split(" ");
+      const [state, ppid] = fields;
       if (state === "Z" || state === "X") continue; // about to be reaped
       found.push({
         pid: Number(name),
         ppid: Number(ppid),
         comm: stat.slice(stat.indexOf("(") + 1, end),
         args: args.split("\0").join(" ").trimEnd(),
+        cpu: (Number(fields[11]) + Number(fields[12])) / 100, // USER_HZ
       });
     } catch {
       // It ended while we looked.
