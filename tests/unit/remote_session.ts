@@ -165,7 +165,11 @@ ${options.ip ?? ""}\n`;
         },
         async kill(signal) {
           const children = `/proc/${child.pid}/task/${child.pid}/children`;
-          Deno.kill(Number(Deno.readTextFileSync(children)), signal);
+          const pid = Number(Deno.readTextFileSync(children));
+          // A shell that is just about to read may miss it until it has read.
+          const stat = () => Deno.readTextFileSync(`/proc/${pid}/stat`);
+          await until(() => stat().includes(") S "));
+          Deno.kill(pid, signal);
           await until(() => text("sshd") !== "");
           await end();
         },
