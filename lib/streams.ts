@@ -6,12 +6,29 @@
 
 const LINE_LIMIT = 4096;
 
+/**
+ * How many bytes are taken apart at a time. Of a server that floods, the 64 KiB
+ * that a pipe gives at once make V8 keep 100 MB more of what nobody needs.
+ */
+const PIECE = 2 ** 14;
+
+const inPieces = () =>
+  new TransformStream<Uint8Array, Uint8Array>({
+    transform(chunk, controller) {
+      for (let at = 0; at < chunk.length; at += PIECE) {
+        controller.enqueue(chunk.subarray(at, at + PIECE));
+      }
+    },
+  });
+
 /** Lines of at most {@linkcode LINE_LIMIT} characters; longer ones are cut. */
 export async function* linesOf(
   stream: ReadableStream<Uint8Array>,
 ): AsyncGenerator<string> {
   let rest = "";
-  for await (const text of stream.pipeThrough(new TextDecoderStream())) {
+  const texts = stream.pipeThrough(inPieces())
+    .pipeThrough(new TextDecoderStream());
+  for await (const text of texts) {
     const lines = (rest + text).split(/\r?\n/);
     rest = (lines.pop() ?? "").slice(0, LINE_LIMIT);
     for (const line of lines) yield line.slice(0, LINE_LIMIT);

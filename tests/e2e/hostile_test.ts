@@ -157,7 +157,7 @@ class Peak implements AsyncDisposable {
   assertSmall(): void {
     const peak = (comm: string) => this.#peaks.get(comm) ?? 0;
     assert(peak("pvpn") > 0 && peak("ssh") > 0);
-    assert(peak("pvpn") < 250_000, `pvpn had ${peak("pvpn")} kB`);
+    assert(peak("pvpn") < 200_000, `pvpn had ${peak("pvpn")} kB`);
     assert(peak("ssh") < 32_000, `ssh had ${peak("ssh")} kB`);
     assert(peak("sh") < 8000, `sh had ${peak("sh")} kB`);
   }
