@@ -8,7 +8,6 @@ import { DryRunner, SystemRunner } from "./lib/command.ts";
 import type { ConnectRequest } from "./lib/connect.ts";
 import { type Environment, rollBack } from "./lib/environment.ts";
 import { ExitCode, InterruptedError, PvpnError } from "./lib/errors.ts";
-import { StateDir } from "./lib/journal.ts";
 import { type Log, stderrLog } from "./lib/log.ts";
 import {
   type Command,
@@ -18,6 +17,7 @@ import {
 import { notifier } from "./lib/notify.ts";
 import { quoteAll } from "./lib/quote.ts";
 import type { Registry } from "./lib/registry.ts";
+import { StateDir } from "./lib/state_dir.ts";
 import type { Style } from "./lib/table.ts";
 import type { TunnelPlugin } from "./lib/tunnel.ts";
 import { callerOf } from "./lib/user.ts";

@@ -18,13 +18,13 @@ import { disconnect as disconnectTunnel, stopAll } from "./disconnect.ts";
 import type { Environment } from "./environment.ts";
 import { ExitCode, InterruptedError, PvpnError } from "./errors.ts";
 import { hold } from "./foreground.ts";
-import { StateDir } from "./journal.ts";
 import { list as listTunnels, type TunnelInfo } from "./list.ts";
 import { silentLog } from "./log.ts";
 import { Registry } from "./registry.ts";
 import { parseHost } from "./ssh.ts";
 import { checkSshArgs } from "./ssh_args.ts";
 import { StandIn } from "./stand_in.ts";
+import { StateDir } from "./state_dir.ts";
 import type { TunnelPlugin } from "./tunnel.ts";
 import { parseUserName } from "./user.ts";
 

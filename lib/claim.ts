@@ -7,7 +7,7 @@
 import { parsePrefix, type Prefix } from "./address.ts";
 import type { Runner } from "./command.ts";
 import { ExitCode, PvpnError } from "./errors.ts";
-import { Journal, type StateDir } from "./journal.ts";
+import { Journal } from "./journal.ts";
 import type { Lock } from "./lock.ts";
 import type { Log } from "./log.ts";
 import { formatPair, type Pair } from "./pair.ts";
@@ -15,6 +15,7 @@ import { alive, type ProcessId } from "./process.ts";
 import type { RoutingTable } from "./routing_table.ts";
 import { SLOTS, tableOf } from "./route_numbers.ts";
 import { isTransient, routesOf, type TunnelState } from "./state.ts";
+import type { StateDir } from "./state_dir.ts";
 
 /** A tunnel that is this process's to bring up. */
 export interface Claim {

@@ -5,12 +5,13 @@
  */
 import type { Runner } from "./command.ts";
 import { PvpnError } from "./errors.ts";
-import type { Journal, StateDir } from "./journal.ts";
+import type { Journal } from "./journal.ts";
 import type { Keeper } from "./keeper.ts";
 import type { Log } from "./log.ts";
 import type { Notify } from "./notify.ts";
 import type { ProcessId } from "./process.ts";
 import type { Registry } from "./registry.ts";
+import type { StateDir } from "./state_dir.ts";
 import type { Caller } from "./user.ts";
 
 /** Where the work is done. */

@@ -6,11 +6,11 @@
  */
 import { formatAddress } from "./address.ts";
 import type { Runner } from "./command.ts";
-import type { StateDir } from "./journal.ts";
 import { glance, type Live, look, type Reading } from "./live.ts";
 import type { Socket } from "./sockets.ts";
 import { parsePair6 } from "./pair.ts";
 import { excludedOf, routesOf, type TunnelState } from "./state.ts";
+import type { StateDir } from "./state_dir.ts";
 
 /**
  * The version of the form; it grows when a member goes, or means something

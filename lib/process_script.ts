@@ -52,11 +52,11 @@ stopped() {
   done
 }
 tree() {
-  stop=
-  [ "$what$frozen" != end ] || ! kill -STOP "$1" 2>/dev/null || stop=yes
+  sent=
+  [ "$what$frozen" != end ] || ! kill -STOP "$1" 2>/dev/null || sent=yes
   if look "$1"; then
     echo "$1 $start" # at once: for a sleep there may be no room
-    [ -z "$stop" ] || stopped "$1"
+    [ -z "$sent" ] || stopped "$1"
   fi
   children "$1"
   for child in $list; do (tree "$child") || return; done

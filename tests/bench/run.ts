@@ -10,7 +10,6 @@ import { VERSION } from "../../lib/version.ts";
 import { chart, withPart } from "./report.ts";
 
 const rounds = Number(Deno.args[0] || 4);
-if (!(rounds >= 1)) throw new Error("usage: run.ts [ROUNDS [PART]...]");
 const only = Deno.args.slice(1);
 
 /** The parts of the page: programs beside this one, and their arguments. */
@@ -22,6 +21,14 @@ const PARTS: readonly (readonly [string, ...number[]])[] = [
   ["scale", 100, 3],
   ["link", Math.ceil(rounds / 2), 4],
 ];
+
+const chosen = PARTS.filter(([name]) =>
+  only.length === 0 || only.includes(name)
+);
+if (!(rounds >= 1) || chosen.length < only.length) {
+  const names = PARTS.map(([name]) => name).join(", ");
+  throw new Error(`usage: run.ts [ROUNDS [PART]...]; parts: ${names}`);
+}
 
 const pathOf = (path: string) =>
   fromFileUrl(new URL(`../../${path}`, import.meta.url));
@@ -65,8 +72,7 @@ async function put(name: string, text: string): Promise<void> {
 }
 
 if (only.length === 0) await put("machine", await machine());
-for (const [name, ...args] of PARTS) {
-  if (only.length > 0 && !only.includes(name)) continue;
+for (const [name, ...args] of chosen) {
   await say(`${name}:\n`);
   const program = pathOf(`tests/bench/${name}.ts`);
   const words = ["run", "-A", "--no-check", program, ...args.map(String)];

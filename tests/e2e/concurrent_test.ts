@@ -12,7 +12,7 @@ import {
   stopAll,
 } from "./crowd.ts";
 import { assertFails, said, suite, unchanged } from "./helpers.ts";
-import { start } from "./running.ts";
+import { eventually, start } from "./running.ts";
 
 /** How many at once. */
 const AT_ONCE = Number(Deno.env.get("PVPN_AT_ONCE") ?? 20);
@@ -184,4 +184,29 @@ test("what a server refuses of many at once leaves nothing", async (lab) => {
   for (const [n, device] of up) await assertCarries(client, n, device);
   await stopAll(client, up.map(([, device]) => device));
   await lab.startSshd();
+});
+
+test("-S ends a login that is under way, and its ssh", async (lab) => {
+  // A server that takes the connection, and then says nothing.
+  const listen = `use Socket; socket(my $s, PF_INET, SOCK_STREAM, 0);
+    bind($s, sockaddr_in(2299, INADDR_ANY)) or die; listen($s, 5);
+    print "ready\\n"; close STDOUT; sleep 1000`;
+  const mute = lab.server.own(
+    lab.server.spawn(["perl", "-e", `$| = 1; ${listen}`]),
+  );
+  const reader = mute.stdout.getReader();
+  await reader.read();
+  reader.releaseLock();
+  const running = start(lab, ["-t", "ssh-3", SERVER, "default"], {
+    SSH_ARGS: "-p 2299",
+  });
+  // Not that of `ssh -G`, which comes before.
+  const begun = "[ -e /run/pvpn/tun0.json ] && pgrep -x ssh";
+  await eventually(lab.client, ["sh", "-c", begun], 5000);
+  assertEquals((await pvpnOn(lab.client, ["-S"])).code, 0);
+  assertEquals((await running.ended).code, 130);
+  const left = (await lab.client.processes()).map(({ comm }) => comm);
+  assertEquals(left.filter((comm) => /^(?:sh|ssh|pvpn)$/.test(comm)), []);
+  mute.kill("SIGKILL");
+  await mute.output();
 });

@@ -283,29 +283,3 @@ labTest(
     await before.assertSame("after a dead tunnel was stopped");
   },
 );
-
-labTest("pvpn -S ends a login that is under way, and its ssh", async (lab) => {
-  // A server that takes the connection, and then says nothing.
-  const listen = `use Socket; socket(my $s, PF_INET, SOCK_STREAM, 0);
-    bind($s, sockaddr_in(2299, INADDR_ANY)) or die; listen($s, 5);
-    print "ready\\n"; close STDOUT; sleep 1000`;
-  const mute = lab.server.own(
-    lab.server.spawn(["perl", "-e", `$| = 1; ${listen}`]),
-  );
-  const reader = mute.stdout.getReader();
-  await reader.read();
-  reader.releaseLock();
-  const before = await Before.of(lab);
-  const running = start(lab, ["-t", "ssh-3", "root@server", "default"], {
-    SSH_ARGS: "-p 2299",
-  });
-  // Not that of `ssh -G`, which comes before.
-  const begun = "[ -e /run/pvpn/tun0.json ] && pgrep -x ssh";
-  await eventually(lab.client, ["sh", "-c", begun], 5000);
-  assertEquals((await pvpn(lab, ["-S"])).code, 0);
-  assertEquals((await running.ended).code, 130);
-  assertEquals(await pidsOf(lab, /^(?:sh|ssh|pvpn)$/), []);
-  await before.assertSame("after a stop of a login");
-  mute.kill("SIGKILL");
-  await mute.output();
-});

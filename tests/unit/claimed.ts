@@ -1,11 +1,11 @@
 /** Tunnels that have been claimed, for tests. */
 import { type Chooser, claim, type NewTunnel } from "../../lib/claim.ts";
-import { StateDir } from "../../lib/journal.ts";
 import { candidatePairs } from "../../lib/pair.ts";
 import type { RoutingTable } from "../../lib/routing_table.ts";
 import type { TunnelState } from "../../lib/state.ts";
 import { withDir } from "./helpers.ts";
 import { NEW } from "./sample_state.ts";
+import { StateDir } from "../../lib/state_dir.ts";
 
 const { device: _, slot: __, undo: ___, ...tunnel } = NEW;
 /** A tunnel that is to be. */

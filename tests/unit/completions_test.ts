@@ -1,9 +1,9 @@
 /** The completions are what tools/completions.ts makes of the option table. */
 import { assert, assertEquals, assertThrows } from "@std/assert";
-import { STATE_DIR } from "../../lib/journal.ts";
 import { PROFILE_DIR } from "../../lib/profile.ts";
 import { completions } from "../../tools/completions.ts";
 import { rederive } from "../../tools/derived.ts";
+import { STATE_DIR } from "../../lib/state_dir.ts";
 
 Deno.test("completions have what the option table has", async () => {
   for (const [path, expected] of await completions()) {

@@ -1,6 +1,6 @@
 /** What the unit tests share. */
 import { assert, assertEquals } from "@std/assert";
-import { SystemRunner } from "../../lib/command.ts";
+import { type Runner, SystemRunner } from "../../lib/command.ts";
 import { PvpnError } from "../../lib/errors.ts";
 import { silentLog } from "../../lib/log.ts";
 import { parseStat, type ProcessId } from "../../lib/process.ts";
@@ -138,3 +138,19 @@ export function assertTable<T>(
     assertEquals(act(input), expected, JSON.stringify(input));
   }
 }
+
+/** The pids of a process's children. */
+export function children(pid: number): number[] {
+  return Deno.readTextFileSync(`/proc/${pid}/task/${pid}/children`)
+    .split(" ").filter(Boolean).map(Number);
+}
+
+/** As `system`, but whatever it runs is over after some seconds. */
+export const bounded: Runner = {
+  dry: false,
+  query: (argv, how) =>
+    system.query(["timeout", "-s", "KILL", "3", ...argv], how),
+  change: (argv, how) =>
+    system.change(["timeout", "-s", "KILL", "9", ...argv], how),
+  start: (argv) => system.start(argv),
+};

@@ -1,7 +1,8 @@
 import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
-import { Journal, StateDir } from "../../lib/journal.ts";
+import { Journal } from "../../lib/journal.ts";
 import { failureOf, withDir, within } from "./helpers.ts";
 import { NEW as STATE } from "./sample_state.ts";
+import { StateDir } from "../../lib/state_dir.ts";
 
 /** Lends a state folder that is made, and can be removed. */
 const withState = (use: (dir: StateDir) => Promise<void>) =>

@@ -1,7 +1,8 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { PvpnError } from "../../lib/errors.ts";
-import { Journal, StateDir } from "../../lib/journal.ts";
+import { Journal } from "../../lib/journal.ts";
 import { parseSshArgs } from "../../lib/ssh_args.ts";
+import { StateDir } from "../../lib/state_dir.ts";
 import { deleteLink, type UndoStep } from "../../lib/undo_step.ts";
 import { batch, withRunner } from "./fake_runner.ts";
 import { failureOf, onlyPvpnError, withDir } from "./helpers.ts";

@@ -1,8 +1,9 @@
 import { assertEquals, assertMatch } from "@std/assert";
-import { Journal, StateDir } from "../../lib/journal.ts";
+import { Journal } from "../../lib/journal.ts";
 import { list, LIST_VERSION, tunnelInfo } from "../../lib/list.ts";
 import { glance, look, type Reading } from "../../lib/live.ts";
 import type { TunnelState } from "../../lib/state.ts";
+import { StateDir } from "../../lib/state_dir.ts";
 import { showList } from "../../lib/watch.ts";
 import { PLAIN } from "../../lib/table.ts";
 import { query, withRunner } from "./fake_runner.ts";

@@ -8,7 +8,7 @@ import {
   type RemoteScript,
 } from "../../lib/remote_script.ts";
 import { linesOf } from "../../lib/streams.ts";
-import { until, withDir } from "./helpers.ts";
+import { children, until, withDir } from "./helpers.ts";
 import { shells } from "./shells.ts";
 
 const SCRIPT = {
@@ -164,8 +164,7 @@ ${options.ip ?? ""}\n`;
           await end();
         },
         async kill(signal) {
-          const children = `/proc/${child.pid}/task/${child.pid}/children`;
-          const pid = Number(Deno.readTextFileSync(children));
+          const [pid = 0] = children(child.pid);
           // A shell that is just about to read may miss it until it has read.
           const stat = () => Deno.readTextFileSync(`/proc/${pid}/stat`);
           await until(() => stat().includes(") S "));

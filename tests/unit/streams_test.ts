@@ -41,6 +41,15 @@ Deno.test("linesOf() gives the same lines however they arrive", async () => {
   }
 });
 
+Deno.test("linesOf() takes no character apart where much arrives at once", async () => {
+  // Three bytes, and five: neither divides what is taken apart at a time.
+  for (const word of ["\u00e9\n", "\u{1f600}\n"]) {
+    const text = word.repeat(30_000);
+    assertEquals(new Set(await lines(text)), new Set([word.trim()]));
+    assertEquals((await lines(text)).length, 30_000);
+  }
+});
+
 Deno.test("linesOf() cuts lines at 4 KiB, and goes on with the next", async () => {
   const long = "x".repeat(10_000);
   const cut = "x".repeat(4096);
